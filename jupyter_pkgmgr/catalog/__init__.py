@@ -1,0 +1,1 @@
+"""What could be installed: conda channels and PyPI-style indexes."""

@@ -1,0 +1,26 @@
+"""What the catalog needs from whoever can read conda channels; the embedded engine provides it.
+
+The catalog lies below the engines, so the service hands it a reader instead of it importing one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from jupyter_pkgmgr.environments.conda_settings import CondaSettings
+from jupyter_pkgmgr.model import Package
+
+__all__ = ["ChannelReader"]
+
+
+class ChannelReader(Protocol):
+    """Reads conda channels. Errors are ``UnreachableError`` and ``PackageNotFoundError``."""
+
+    def names(self, settings: CondaSettings) -> tuple[str, ...]:
+        """Every package name in the configured channels, sorted."""
+        ...
+
+    def query(self, settings: CondaSettings, specs: Sequence[str]) -> tuple[Package, ...]:
+        """Every available package that one of the MatchSpecs selects; newest version first."""
+        ...

@@ -1,0 +1,68 @@
+"""What an engine is: an external tool that can plan and apply changes in one ecosystem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, runtime_checkable
+
+from jupyter_pkgmgr.environments.conda_settings import CondaSettings
+from jupyter_pkgmgr.environments.index_settings import IndexSettings
+from jupyter_pkgmgr.model import Cancellation, Ecosystem, EnginePlan, Environment, EventSink, Options, Package, Verb
+
+__all__ = ["Engine", "EngineInfo", "EngineRequest"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """The tool behind an engine: where it is, its version, and what speaks against using it."""
+
+    name: str
+    executable: str
+    version: str
+    problem: str = ""
+    """Why it can't be used (too old, broken); empty if it can."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineRequest:
+    """What one engine is asked for, in its own ecosystem's grammar."""
+
+    verb: Verb
+    specs: tuple[str, ...]
+    """Requirements (PEP 508) or MatchSpecs, already validated; names alone for removals."""
+    editables: tuple[str, ...] = ()
+    """Folders or VCS references to install as editable."""
+    installed: tuple[Package, ...] = ()
+    """What this ecosystem owns in the environment now, so that a plan can tell ``before``."""
+    held: tuple[Package, ...] = ()
+    """Packages that must stay exactly as they are, in whatever ecosystem they are."""
+    pins: tuple[str, ...] = ()
+    """Further constraints in the engine's grammar: ``python 3.11.*``."""
+    options: Options = Options()
+    conda: CondaSettings | None = None
+    indexes: IndexSettings | None = None
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """One tool behind one interface. Engines hold no state of a request; one object serves many threads.
+
+    Every method raises only errors of :mod:`jupyter_pkgmgr.model.errors`.
+    """
+
+    name: ClassVar[str]
+    ecosystem: ClassVar[Ecosystem]
+
+    def info(self) -> EngineInfo:
+        """Find the tool and ask its version. Raises ``EngineNotFoundError`` where there is none."""
+        ...
+
+    def plan(
+        self, environment: Environment, request: EngineRequest, *, events: EventSink, cancel: Cancellation
+    ) -> EnginePlan:
+        """Work out the changes. Changes nothing, in the environment or beside it (caches apart)."""
+        ...
+
+    def apply(self, environment: Environment, plan: EnginePlan, *, events: EventSink, cancel: Cancellation) -> None:
+        """Do what the plan says. Returns when it is done; raises when it isn't."""
+        ...

@@ -1,0 +1,1 @@
+"""Which environment: from an interpreter, a kernelspec or a living kernel; its policies; its tools' settings."""

@@ -1,0 +1,1 @@
+"""What is installed, which tool owns each file, what is shadowed or clobbered."""

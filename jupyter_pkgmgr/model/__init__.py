@@ -1,0 +1,43 @@
+"""The words of the project as frozen dataclasses. No I/O, nothing of the other layers."""
+
+from .environment import Environment, EnvironmentKind, Evidence, Policy, PolicyKind, PythonInfo
+from .events import Cancellation, Event, EventKind, EventSink, Phase, ignore_events
+from .package import Ecosystem, Origin, OriginKind, Package
+from .plan import Action, Change, EnginePlan, Notice, Options, Plan, Request, Step, Verb
+from .redact import redact
+from .serialize import SCHEMA, to_json
+from .spec import Spec, SpecKind, parse_spec
+
+__all__ = [
+    "SCHEMA",
+    "Action",
+    "Cancellation",
+    "Change",
+    "Ecosystem",
+    "EnginePlan",
+    "Environment",
+    "EnvironmentKind",
+    "Event",
+    "EventKind",
+    "EventSink",
+    "Evidence",
+    "Notice",
+    "Options",
+    "Origin",
+    "OriginKind",
+    "Package",
+    "Phase",
+    "Plan",
+    "Policy",
+    "PolicyKind",
+    "PythonInfo",
+    "Request",
+    "Spec",
+    "SpecKind",
+    "Step",
+    "Verb",
+    "ignore_events",
+    "parse_spec",
+    "redact",
+    "to_json",
+]

@@ -1,0 +1,1 @@
+"""Import name, PyPI name and conda name of one thing."""

@@ -1,0 +1,1 @@
+"""A plan being applied: check, apply, verify."""
