@@ -1,1 +1,16 @@
 """From specs, environment, inventory and catalog to a plan: which engine for what, in which order, and why."""
+
+from .assign import conda_candidates, installed_as
+from .context import ChannelQuery, Context, EngineChoice, IndexMetadata, active_requirements
+from .planner import make_plan
+
+__all__ = [
+    "ChannelQuery",
+    "Context",
+    "EngineChoice",
+    "IndexMetadata",
+    "active_requirements",
+    "conda_candidates",
+    "installed_as",
+    "make_plan",
+]

@@ -1,0 +1,257 @@
+"""Which ecosystem each spec goes to, and why (DESIGN §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from packaging.markers import Marker
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from jupyter_pkgmgr import names
+from jupyter_pkgmgr.model import Ecosystem, Notice, Package, Spec, SpecKind, Verb
+from jupyter_pkgmgr.model.errors import InvalidSpecError, PackageNotFoundError
+
+from .context import Context
+
+__all__ = ["Assigned", "Assignment", "assign", "available_in_channels", "conda_candidates", "installed_as"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One spec, the ecosystem it goes to, its name there, and the reason."""
+
+    spec: Spec
+    ecosystem: Ecosystem
+    name: str
+    reason: str
+    negotiable: bool = False
+    """Whether PyPI may take it where conda turns out to have no solution: nobody asked for conda by name."""
+
+    @property
+    def text(self) -> str:
+        """The spec in its engine's grammar."""
+        if self.ecosystem is Ecosystem.CONDA:
+            return self.spec.match_spec(self.name)
+        return self.spec.requirement(self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned:
+    """The outcome for a whole request."""
+
+    assignments: tuple[Assignment, ...]
+    satisfied: tuple[Package, ...] = ()
+    warnings: tuple[Notice, ...] = ()
+
+    def of(self, ecosystem: Ecosystem) -> tuple[Assignment, ...]:
+        """The assignments to one ecosystem."""
+        return tuple(item for item in self.assignments if item.ecosystem is ecosystem)
+
+
+def assign(context: Context) -> Assigned:
+    """Decide for every spec of the request.
+
+    Raises
+    ------
+    InvalidSpecError
+        If a spec can't be taken in this environment.
+    PackageNotFoundError
+        If something to remove or update isn't installed.
+    """
+    if context.request.verb is Verb.INSTALL:
+        return _assign_installs(context)
+    return _assign_installed(context)
+
+
+def _assign_installed(context: Context) -> Assigned:
+    """Removals and updates go to whoever owns the package now."""
+    assignments = []
+    for spec in context.request.specs:
+        if spec.kind is not SpecKind.NAME:
+            verb = context.request.verb
+            raise InvalidSpecError(f"{verb} needs the name of a package, not {spec.text!r}")
+        owners = [package for package in installed_as(context, spec.name) if spec.ecosystem in (None, package.ecosystem)]
+        if not owners:
+            raise _not_installed(context, spec)
+        assignments += [
+            Assignment(spec=spec, ecosystem=owner.ecosystem, name=owner.name, reason=_owned(owner)) for owner in owners
+        ]
+    return Assigned(assignments=tuple(assignments))
+
+
+def _owned(package: Package) -> str:
+    return f"installed from {package.origin.location or package.ecosystem.value}"
+
+
+def _not_installed(context: Context, spec: Spec) -> PackageNotFoundError:
+    near = [package.name for package in context.inventory.packages if _alike(package.name, spec.name)]
+    return PackageNotFoundError(
+        f"{spec.name} is not installed",
+        reference="not-installed",
+        context=(f"installed with a similar name: {', '.join(near[:3])}",) if near else (),
+        hint="%pkg list shows what is",
+    )
+
+
+def _alike(one: str, other: str) -> bool:
+    one, other = canonicalize_name(one), canonicalize_name(other)
+    return one in other or other in one
+
+
+def installed_as(context: Context, name: str) -> tuple[Package, ...]:
+    """The installed packages that a typed name means: by its conda name, its PyPI name, or the one mapped to it.
+
+    A conda package of the same name that is something else (conda's ``graphviz`` are the C tools, PyPI's is
+    a binding) is meant only where the environment has no distribution of that name.
+    """
+    owner = context.inventory.distribution(name)
+    pypi = context.inventory.pypi(name)
+    if owner is not None and owner[0].ecosystem is Ecosystem.CONDA:
+        return (owner[0],) if pypi is None else (pypi, owner[0])
+    if pypi is not None:
+        twin = context.inventory.conda(name)
+        return (pypi, twin) if twin and names.same_thing(twin.name, pypi.name) else (pypi,)
+    conda = context.inventory.conda(name.lower())
+    return (conda,) if conda else ()
+
+
+def _assign_installs(context: Context) -> Assigned:
+    done: list[Assignment] = []
+    satisfied: list[Package] = []
+    warnings: list[Notice] = []
+    open_specs: list[Spec] = []
+    for spec in context.request.specs:
+        if spec.marker and not Marker(spec.marker).evaluate({**context.markers, "extra": ""}):
+            message = f"{spec.name} is left out: {spec.marker} doesn't hold in this environment"
+            warnings.append(Notice(reference="marker-false", message=message, packages=(spec.name,)))
+        elif present := _satisfied(context, spec):
+            satisfied.append(present)
+        elif forced := _forced(context, spec):
+            done.append(forced)
+        elif owners := installed_as(context, spec.name):
+            done.append(_keep_owner(context, spec, owners))
+        else:
+            open_specs.append(spec)
+    if open_specs:
+        done += _by_channel(context, open_specs, warnings)
+    return Assigned(assignments=tuple(done), satisfied=tuple(satisfied), warnings=tuple(warnings))
+
+
+def _satisfied(context: Context, spec: Spec) -> Package | None:
+    """The installed package that already is what the spec asks for, where that's certain without an engine."""
+    options = context.request.options
+    if (
+        spec.kind is not SpecKind.NAME
+        or spec.extras
+        or spec.build
+        or spec.channel
+        or options.upgrade
+        or options.force_reinstall
+        or options.constraints
+    ):
+        return None
+    wanted = spec.ecosystem or options.ecosystem
+    owners = [package for package in installed_as(context, spec.name) if wanted in (None, package.ecosystem)]
+    if not owners or (wanted is Ecosystem.PYPI and owners[0].ecosystem is not wanted):
+        return None
+    try:
+        specifier = SpecifierSet(Spec.requirement(spec, "x").removeprefix("x").partition(";")[0].strip())
+    except InvalidSpecError:
+        return None  # conda's own grammar: its solver answers
+    version = owners[0].version
+    if owners[0].ecosystem is Ecosystem.CONDA and (found := context.inventory.distribution(spec.name)):
+        version = found[1]
+    return owners[0] if specifier.contains(version, prereleases=True) else None
+
+
+def _forced(context: Context, spec: Spec) -> Assignment | None:
+    """Specs whose ecosystem is said by the user, by their form, or by the environment."""
+    options = context.request.options
+    ecosystem = spec.ecosystem or options.ecosystem
+    in_conda = context.environment.is_conda
+    if not in_conda:
+        if ecosystem is Ecosystem.CONDA:
+            kind = context.environment.kind
+            raise InvalidSpecError(
+                f"{spec.text!r} is a conda package, and this environment is a {kind}",
+                reference="not-a-conda-environment",
+                hint=f"%pkg install {spec.name or spec.text} takes it from PyPI",
+            )
+        return Assignment(spec=spec, ecosystem=Ecosystem.PYPI, name=spec.name, reason="requested")
+    if ecosystem is None:
+        return None
+    said = options.ecosystem is not None or spec.text.startswith(f"{ecosystem.value}::")
+    reason = f"requested from {ecosystem.value}" if said else f"requested; only {_only(ecosystem)} takes this form"
+    name = spec.name
+    if ecosystem is Ecosystem.CONDA and not spec.channel and not said:
+        name = names.conda_name(spec.name) or spec.name
+    return Assignment(spec=spec, ecosystem=ecosystem, name=name, reason=reason)
+
+
+def _only(ecosystem: Ecosystem) -> str:
+    return "conda" if ecosystem is Ecosystem.CONDA else "PyPI"
+
+
+def _keep_owner(context: Context, spec: Spec, owners: tuple[Package, ...]) -> Assignment:
+    owner = owners[0]
+    name = owner.name if owner.ecosystem is Ecosystem.CONDA else spec.name
+    return Assignment(spec=spec, ecosystem=owner.ecosystem, name=name, reason=f"requested; {_owned(owner)}")
+
+
+def _by_channel(context: Context, specs: Sequence[Spec], warnings: list[Notice]) -> list[Assignment]:
+    """Names nobody owns yet: conda where a configured channel can satisfy them, PyPI otherwise."""
+    python = context.environment.python is not None
+    candidates = {spec: conda_candidates(spec.name) if python else (spec.name.lower(),) for spec in specs}
+    wanted = [spec.match_spec(name) for spec, names_there in candidates.items() for name in names_there]
+    available = available_in_channels(context, wanted)
+    assignments = []
+    for spec, names_there in candidates.items():
+        name = next((name for name in names_there if name in available), None)
+        if name is not None:
+            reason = f"requested; {available[name].origin.location} has it"
+            assignments.append(
+                Assignment(spec=spec, ecosystem=Ecosystem.CONDA, name=name, reason=reason, negotiable=_has_pypi(name))
+            )
+            continue
+        reason = _why_not_conda(context, spec, names_there)
+        assignments.append(Assignment(spec=spec, ecosystem=Ecosystem.PYPI, name=spec.name, reason=reason))
+        if names_there == () and names.pypi_names(spec.name.lower()) is not None:
+            message = f"conda's {spec.name} is something else than PyPI's"
+            hint = f"for conda's, write conda::{spec.name.lower()}"
+            warnings.append(Notice(reference="same-name", message=message, hint=hint, packages=(spec.name,)))
+    return assignments
+
+
+def conda_candidates(name: str) -> tuple[str, ...]:
+    """The conda names that a typed name can stand for, best first; empty where conda's namesake is another thing."""
+    mapped = names.conda_names(name) if names.known_pypi(name) else ()
+    if mapped:
+        return mapped
+    own = name.lower()
+    if names.same_thing(own, name) is False:
+        return ()
+    return tuple(dict.fromkeys((own, canonicalize_name(name))))
+
+
+def _has_pypi(conda_name: str) -> bool:
+    return names.pypi_names(conda_name) != ()
+
+
+def available_in_channels(context: Context, specs: Iterable[str]) -> dict[str, Package]:
+    """The newest available package of each name that one of the specs selects."""
+    wanted = tuple(specs)
+    if context.conda_settings is None or not wanted:
+        return {}
+    found: dict[str, Package] = {}
+    for package in context.query_channels(context.conda_settings, wanted):
+        found.setdefault(package.name, package)
+    return found
+
+
+def _why_not_conda(context: Context, spec: Spec, candidates: Sequence[str]) -> str:
+    if spec.version and (available := available_in_channels(context, candidates)):
+        best = next(iter(available.values()))
+        return f"requested; {best.origin.location} has no {spec.name} {spec.version} (newest: {best.version})"
+    return "requested; no configured channel has it"

@@ -1,0 +1,89 @@
+"""The conda step of a plan: what the conda engine is asked, and what becomes of specs it has no solution for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from packaging.utils import canonicalize_name
+
+from jupyter_pkgmgr.engines.protocol import EngineRequest
+from jupyter_pkgmgr.model import Ecosystem, EnginePlan, Package, Verb
+from jupyter_pkgmgr.model.errors import ConflictError
+
+from .assign import Assignment
+from .context import Context
+from .effects import conda_pins
+
+__all__ = ["ask_conda", "explain", "owned_by", "plan_conda"]
+
+
+def plan_conda(context: Context, assignments: Sequence[Assignment]) -> tuple[EnginePlan | None, list[Assignment]]:
+    """Plan the conda step; specs that conda turns out to have no solution for, and that may, move to PyPI."""
+    try:
+        return ask_conda(context, assignments), []
+    except ConflictError:
+        stubborn = [item for item in assignments if item.negotiable and not _solvable(context, item)]
+        if not stubborn:
+            raise
+    moved = [
+        replace(
+            item,
+            ecosystem=Ecosystem.PYPI,
+            name=item.spec.name,
+            negotiable=False,
+            reason="requested; the channels' builds don't fit this environment",
+        )
+        for item in stubborn
+    ]
+    rest = [item for item in assignments if item not in stubborn]
+    return (ask_conda(context, rest) if rest else None), moved
+
+
+def _solvable(context: Context, item: Assignment) -> bool:
+    try:
+        ask_conda(context, [item])
+    except ConflictError:
+        return False
+    return True
+
+
+def ask_conda(context: Context, assignments: Sequence[Assignment], extra: Sequence[str] = ()) -> EnginePlan:
+    """Ask the conda engine for a plan: the assigned specs and ``extra`` MatchSpecs that nobody typed."""
+    choice = context.choose_engine(context, Ecosystem.CONDA)
+    removing = context.request.verb is Verb.REMOVE
+    request = EngineRequest(
+        verb=context.request.verb,
+        specs=(*(item.name if removing else item.text for item in assignments), *extra),
+        installed=owned_by(context, Ecosystem.CONDA),
+        pins=_pins(context, assignments),
+        options=context.request.options,
+        conda=context.conda_settings,
+        indexes=context.index_settings,
+    )
+    plan = choice.engine.plan(context.environment, request, events=context.events, cancel=context.cancel)
+    return explain(plan, {item.name: item.reason for item in assignments})
+
+
+def _pins(context: Context, assignments: Sequence[Assignment]) -> tuple[str, ...]:
+    """The kernel's Python minor, and what PyPI packages need of conda's; a removal moves nothing it could pin."""
+    if context.request.verb is Verb.REMOVE or context.environment.python is None:
+        return ()
+    named = {item.name.lower() for item in assignments}
+    python = () if "python" in named else (f"python {context.environment.python.minor}.*",)
+    return (*python, *conda_pins(context))
+
+
+def owned_by(context: Context, ecosystem: Ecosystem) -> tuple[Package, ...]:
+    """The installed packages of one ecosystem."""
+    return tuple(package for package in context.inventory.packages if package.ecosystem is ecosystem)
+
+
+def explain(plan: EnginePlan, reasons: Mapping[str, str]) -> EnginePlan:
+    """Put the router's reason beside the changes that were asked for; the others keep their engine's."""
+    known = {canonicalize_name(name): reason for name, reason in reasons.items()}
+    changes = []
+    for change in plan.changes:
+        reason = known.get(canonicalize_name(change.package.name))
+        changes.append(replace(change, requested=True, reason=reason) if reason else change)
+    return replace(plan, changes=tuple(changes))

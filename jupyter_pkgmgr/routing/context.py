@@ -1,0 +1,127 @@
+"""Everything a plan is made from, gathered once for one request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from jupyter_pkgmgr.engines.protocol import Engine
+from jupyter_pkgmgr.environments import CondaSettings, IndexSettings
+from jupyter_pkgmgr.inventory import Inventory
+from jupyter_pkgmgr.model import (
+    Cancellation,
+    Ecosystem,
+    Environment,
+    EventSink,
+    Package,
+    PolicyKind,
+    Request,
+    ignore_events,
+)
+
+__all__ = ["ChannelQuery", "Context", "EngineChoice", "IndexMetadata", "active_requirements"]
+
+KERNEL_ROOTS = ("ipykernel", "xeus-python", "r-irkernel")
+SERVER_ROOTS = ("jupyter-pkgmgr", "jupyter-server", "jupyterlab", "notebook")
+
+
+class ChannelQuery(Protocol):
+    """What routing asks of conda channels: the packages that one of some MatchSpecs selects."""
+
+    def __call__(self, settings: CondaSettings, specs: Sequence[str]) -> tuple[Package, ...]:
+        """Newest version first."""
+        ...
+
+
+IndexMetadata = Callable[[Mapping[str, str]], Mapping[str, tuple[str, ...]]]
+"""From {PyPI name: version} to {PyPI name: its ``Requires-Dist`` lines}; what can't be read is left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineChoice:
+    """One engine and why it was chosen."""
+
+    engine: Engine
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """One request, its environment and what stands around them."""
+
+    request: Request
+    environment: Environment
+    inventory: Inventory
+    conda_settings: CondaSettings | None
+    """``None`` outside conda environments."""
+    index_settings: IndexSettings
+    choose_engine: Callable[[Context, Ecosystem], EngineChoice]
+    query_channels: ChannelQuery
+    index_metadata: IndexMetadata
+    events: EventSink = ignore_events
+    cancel: Cancellation = field(default_factory=Cancellation)
+
+    @cached_property
+    def conda_owned(self) -> dict[str, Package]:
+        """Python distributions that conda packages own: canonical name to the conda package."""
+        return self.inventory.conda_owned_distributions()
+
+    @cached_property
+    def markers(self) -> dict[str, str]:
+        """The PEP 508 marker environment of the interpreter."""
+        python = self.environment.python
+        return dict(python.markers) if python else {}
+
+    @cached_property
+    def protected(self) -> frozenset[tuple[Ecosystem, str]]:
+        """Keys of the packages that the kernel needs, and the server's where this is the server's environment.
+
+        Without them a plan could saw off the branch that the notebook sits on (DESIGN §5).
+        """
+        roots = [*KERNEL_ROOTS, *(SERVER_ROOTS if self.environment.policy(PolicyKind.SERVER) else ())]
+        pending = [package for root in roots for package in self.inventory.find(root)]
+        found: set[tuple[Ecosystem, str]] = set()
+        while pending:
+            package = pending.pop()
+            if package.key not in found:
+                found.add(package.key)
+                pending += self.requirements_of(package)
+        return frozenset(found)
+
+    def requirements_of(self, package: Package) -> list[Package]:
+        """The installed packages that this one depends on directly."""
+        if package.ecosystem is Ecosystem.CONDA:
+            names = [spec.replace("=", " ").split()[0] for spec in package.depends if spec]
+            return [found for name in names if (found := self.inventory.conda(name))]
+        owners = [self.inventory.distribution(item.name) for item in active_requirements(package, self.markers)]
+        return [owner[0] for owner in owners if owner]
+
+
+def active_requirements(package: Package, markers: Mapping[str, str]) -> list[Requirement]:
+    """A PyPI package's requirements whose markers hold in this environment, extras aside.
+
+    Lines that aren't requirements are left out: the inventory reports them as a problem of that package.
+    """
+    return requirements_from(package.depends, markers)
+
+
+def requirements_from(lines: Sequence[str], markers: Mapping[str, str], extras: Sequence[str] = ()) -> list[Requirement]:
+    """Parse ``Requires-Dist`` lines and keep those whose markers hold, for the base package and the given extras."""
+    found = []
+    for line in lines:
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            continue
+        environments = [{**markers, "extra": extra} for extra in ("", *extras)]
+        if requirement.marker is None or any(requirement.marker.evaluate(item) for item in environments):
+            found.append(requirement)
+    return found
+
+
+

@@ -1,0 +1,150 @@
+"""The PyPI step of a plan: asked in the environment as the conda step will leave it, with conda's packages held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from packaging.utils import canonicalize_name
+
+from jupyter_pkgmgr.engines.protocol import EngineRequest
+from jupyter_pkgmgr.model import Change, Ecosystem, EnginePlan, Environment, Notice, Package, SpecKind, Verb
+from jupyter_pkgmgr.model.errors import ConflictError, PkgError
+
+from .assign import Assignment
+from .conda_step import explain, owned_by
+from .context import Context
+from .effects import breaks
+from .guards import clobber
+from .shadow import distributions_after, shadow
+
+__all__ = ["PyPIStep", "plan_pypi"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PyPIStep:
+    """What the PyPI engine would do, and what forbids it."""
+
+    plan: EnginePlan
+    blockers: tuple[Notice, ...] = ()
+
+
+def plan_pypi(context: Context, assignments: Sequence[Assignment], conda_changes: Sequence[Change]) -> PyPIStep:
+    """Plan the PyPI step after some conda changes.
+
+    Where the resolver finds no way around a held package, the plan without the hold tells which one stands
+    in the way: that becomes a blocker with a name, instead of a resolver's monologue.
+    """
+    held = _held(context, assignments, conda_changes)
+    with _as_conda_leaves_it(context, conda_changes) as environment:
+        try:
+            plan = _ask(context, environment, assignments, held=held)
+        except ConflictError as conflict:
+            if not held:
+                raise
+            try:
+                plan = _ask(context, environment, assignments, held=())
+            except PkgError:
+                raise conflict from None  # it isn't the hold
+            overwritten = [change.package.name for change in plan.changes if _owner(context, change.package.name)]
+            if not overwritten:
+                raise conflict from None
+            return PyPIStep(plan=plan, blockers=tuple(_clobbers(context, overwritten)))
+        return PyPIStep(plan=_keep_whole(context, environment, assignments, held, plan, conda_changes))
+
+
+@contextmanager
+def _as_conda_leaves_it(context: Context, conda_changes: Sequence[Change]) -> Iterator[Environment]:
+    if conda_changes:
+        with shadow(context.environment, context.inventory, conda_changes) as environment:
+            yield environment
+    else:
+        yield context.environment
+
+
+def _ask(
+    context: Context,
+    environment: Environment,
+    assignments: Sequence[Assignment],
+    *,
+    held: tuple[Package, ...],
+    extra: Sequence[str] = (),
+) -> EnginePlan:
+    choice = context.choose_engine(context, Ecosystem.PYPI)
+    removing = context.request.verb is Verb.REMOVE
+    plain = [item for item in assignments if not item.spec.editable]
+    request = EngineRequest(
+        verb=context.request.verb,
+        specs=(*(item.name if removing else item.text for item in plain), *extra),
+        editables=tuple(item.text for item in assignments if item.spec.editable),
+        installed=owned_by(context, Ecosystem.PYPI),
+        held=held,
+        options=context.request.options,
+        indexes=context.index_settings,
+    )
+    plan = choice.engine.plan(environment, request, events=context.events, cancel=context.cancel)
+    return explain(plan, {item.name: item.reason for item in assignments if item.name})
+
+
+def _held(context: Context, assignments: Sequence[Assignment], conda_changes: Sequence[Change]) -> tuple[Package, ...]:
+    """Every distribution that conda owns, at its version; but not those that the user forces PyPI to overwrite."""
+    if not context.environment.is_conda or context.request.verb is Verb.REMOVE:
+        return ()
+    forced = (
+        {canonicalize_name(item.name) for item in assignments if item.spec.kind is SpecKind.NAME}
+        if context.request.options.force
+        else set()
+    )
+    return tuple(
+        Package(name=name, version=version, ecosystem=Ecosystem.CONDA)
+        for name, version in sorted(distributions_after(context.inventory, conda_changes).items())
+        if name not in forced
+    )
+
+
+def _owner(context: Context, name: str) -> Package | None:
+    return context.conda_owned.get(canonicalize_name(name))
+
+
+def _clobbers(context: Context, names: Sequence[str]) -> Iterator[Notice]:
+    for name in names:
+        owner = _owner(context, name)
+        if owner is not None:
+            yield clobber(name, owner)
+
+
+def _keep_whole(
+    context: Context,
+    environment: Environment,
+    assignments: Sequence[Assignment],
+    held: tuple[Package, ...],
+    plan: EnginePlan,
+    conda_changes: Sequence[Change],
+) -> EnginePlan:
+    """Let the resolver move packages that the plan would break, where it can; what stays broken becomes a blocker.
+
+    Neither uv nor pip looks at who depends on what they move.
+    """
+    if context.request.verb is Verb.REMOVE:
+        return plan
+    broken = breaks(context, (*conda_changes, *plan.changes))
+    dependents = sorted({item.dependent.name for item in broken})
+    if not dependents:
+        return plan
+    try:
+        mended = _ask(context, environment, assignments, held=held, extra=dependents)
+    except ConflictError:
+        return plan
+    return plan if breaks(context, (*conda_changes, *mended.changes)) else _not_asked_for(mended, broken_by=dependents)
+
+
+def _not_asked_for(plan: EnginePlan, *, broken_by: Sequence[str]) -> EnginePlan:
+    moved = {canonicalize_name(name) for name in broken_by}
+    changes = [
+        replace(change, requested=False, reason="moves along: it wouldn't work with the other changes")
+        if canonicalize_name(change.package.name) in moved
+        else change
+        for change in plan.changes
+    ]
+    return replace(plan, changes=tuple(changes))

@@ -1,0 +1,113 @@
+"""The environment as it will be after the conda step, for a PyPI resolver to look at.
+
+A resolver can only plan against what it sees installed. For a mixed plan it must see the packages that the
+conda step will bring, so it is shown a shadow: a throw-away virtual environment of the same interpreter whose
+site-packages holds only metadata — links to the ``.dist-info`` folders that stay, and minimal ones (name and
+version; conda looks after their dependencies) for what conda will bring.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from jupyter_pkgmgr import names
+from jupyter_pkgmgr.inventory import Inventory
+from jupyter_pkgmgr.model import Change, Ecosystem, Environment, EnvironmentKind, Package, PythonInfo
+
+__all__ = ["distributions_after", "shadow"]
+
+
+def distributions_after(inventory: Inventory, changes: Sequence[Change]) -> dict[str, str]:
+    """Versions of the conda-owned Python distributions after some conda changes, by canonical name.
+
+    A package that is new has no files to look into yet: it is taken to provide the distributions that
+    the name table knows for it, at its own version.
+    """
+    owned = inventory.conda_owned_distributions()
+    versions: dict[str, str] = {}
+    for name in owned:
+        found = inventory.distribution(name)
+        if found is not None:
+            versions[name] = found[1]
+    for change in changes:
+        provided = _provided(change.before) if change.before else ()
+        for name in provided:
+            versions.pop(name, None)
+        if change.after is not None:
+            for name in provided or _expected(change.after):
+                versions[name] = change.after.version
+    return versions
+
+
+def _provided(package: Package) -> tuple[str, ...]:
+    return tuple(name for name, _ in package.provides)
+
+
+def _expected(package: Package) -> tuple[str, ...]:
+    known = names.pypi_names(package.name)
+    return tuple(canonicalize_name(name) for name in (known if known is not None else (package.name,)))
+
+
+@contextmanager
+def shadow(environment: Environment, inventory: Inventory, changes: Sequence[Change]) -> Iterator[Environment]:
+    """Make the shadow of an environment after some conda changes; it is gone when the block ends."""
+    python = environment.python
+    if python is None:
+        raise ValueError("an environment without Python has no shadow")
+    with tempfile.TemporaryDirectory(prefix="jupyter-pkgmgr-shadow-") as folder:
+        prefix = Path(folder)
+        executable, site_packages = _skeleton(prefix, python)
+        conda = distributions_after(inventory, changes)
+        for package in inventory.packages:
+            if package.ecosystem is Ecosystem.PYPI and package.location and package.location.name.endswith(".dist-info"):
+                (site_packages / package.location.name).symlink_to(package.location)
+        for name, version in conda.items():
+            _write_dist_info(site_packages, name, version)
+        yield replace(
+            environment,
+            prefix=prefix,
+            kind=EnvironmentKind.VENV,
+            policies=(),
+            python=replace(
+                python,
+                executable=executable,
+                prefix=prefix,
+                purelib=site_packages,
+                platlib=site_packages,
+                scripts=executable.parent,
+                search_path=(site_packages,),
+            ),
+        )
+
+
+def _skeleton(prefix: Path, python: PythonInfo) -> tuple[Path, Path]:
+    windows = python.executable.suffix == ".exe"
+    scripts = prefix / ("Scripts" if windows else "bin")
+    site_packages = (
+        prefix / "Lib" / "site-packages" if windows else prefix / "lib" / f"python{python.minor}" / "site-packages"
+    )
+    scripts.mkdir(parents=True)
+    site_packages.mkdir(parents=True)
+    executable = scripts / python.executable.name
+    executable.symlink_to(python.executable)
+    (prefix / "pyvenv.cfg").write_text(
+        f"home = {python.executable.parent}\ninclude-system-site-packages = false\nversion = {python.version}\n",
+        encoding="utf-8",
+    )
+    return executable, site_packages
+
+
+def _write_dist_info(site_packages: Path, name: str, version: str) -> None:
+    folder = site_packages / f"{name.replace('-', '_')}-{version}.dist-info"
+    if folder.exists():
+        return
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8")
+    (folder / "INSTALLER").write_text("conda\n", encoding="utf-8")
+    (folder / "RECORD").write_text("", encoding="utf-8")
