@@ -2,6 +2,7 @@
 
 from .environment import Environment, EnvironmentKind, Evidence, Policy, PolicyKind, PythonInfo
 from .events import Cancellation, Event, EventKind, EventSink, Phase, ignore_events
+from .outcome import Outcome
 from .package import Ecosystem, Origin, OriginKind, Package
 from .plan import Action, Change, EnginePlan, Notice, Options, Plan, Request, Step, Verb
 from .redact import redact
@@ -25,6 +26,7 @@ __all__ = [
     "Options",
     "Origin",
     "OriginKind",
+    "Outcome",
     "Package",
     "Phase",
     "Plan",

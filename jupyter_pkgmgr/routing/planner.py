@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from dataclasses import replace
 
-from jupyter_pkgmgr.model import Ecosystem, EnginePlan, Notice, Plan, Step, Verb
+from jupyter_pkgmgr.model import Action, Ecosystem, EnginePlan, Notice, Plan, Step, Verb
 
 from .assign import Assigned, assign
 from .conda_step import plan_conda
 from .context import Context
 from .guards import check_assignments, check_changes, check_policies
 from .mixed import plan_both
+from .pypi_step import remove_from_pypi
+from .shadow import distributions_of
 
 __all__ = ["make_plan"]
 
@@ -66,6 +69,27 @@ def _engine_plans(context: Context, assigned: Assigned) -> tuple[list[EnginePlan
         conda_plan, moved = plan_conda(context, conda)
         pypi += moved
     if context.environment.python is None or not (pypi or update_all):
-        return ([conda_plan] if conda_plan else []), []
+        return _conda_plans(context, conda_plan), []
     conda_plan, step = plan_both(context, conda, pypi, conda_plan)
-    return [*([conda_plan] if conda_plan else []), step.plan], list(step.blockers)
+    return [*_conda_plans(context, conda_plan), step.plan], list(step.blockers)
+
+
+def _conda_plans(context: Context, conda_plan: EnginePlan | None) -> list[EnginePlan]:
+    """The conda step, and before it the removal of PyPI's copies of what conda is going to bring.
+
+    conda would write its files over theirs, and neither tool could tell afterwards whose are whose.
+    """
+    if conda_plan is None:
+        return []
+    arriving = {
+        name
+        for change in conda_plan.changes
+        if change.action is Action.INSTALL and change.after is not None
+        for name in distributions_of(change.after)
+    }
+    doubles = [found for name in sorted(arriving) if (found := context.inventory.pypi(name))]
+    if not doubles:
+        return [conda_plan]
+    making_way = remove_from_pypi(context, doubles)
+    changes = tuple(replace(change, reason="makes way for conda's") for change in making_way.changes)
+    return [replace(making_way, changes=changes), conda_plan]

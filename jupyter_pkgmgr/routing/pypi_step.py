@@ -19,7 +19,7 @@ from .effects import breaks
 from .guards import clobber
 from .shadow import distributions_after, shadow
 
-__all__ = ["PyPIStep", "plan_pypi"]
+__all__ = ["PyPIStep", "plan_pypi", "remove_from_pypi"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,19 @@ def plan_pypi(context: Context, assignments: Sequence[Assignment], conda_changes
                 raise conflict from None
             return PyPIStep(plan=plan, blockers=tuple(_clobbers(context, overwritten)))
         return PyPIStep(plan=_keep_whole(context, environment, assignments, held, plan, conda_changes))
+
+
+def remove_from_pypi(context: Context, packages: Sequence[Package]) -> EnginePlan:
+    """Plan the removal of PyPI packages that nobody typed."""
+    choice = context.choose_engine(context, Ecosystem.PYPI)
+    request = EngineRequest(
+        verb=Verb.REMOVE,
+        specs=tuple(package.name for package in packages),
+        installed=owned_by(context, Ecosystem.PYPI),
+        options=context.request.options,
+        indexes=context.index_settings,
+    )
+    return choice.engine.plan(context.environment, request, events=context.events, cancel=context.cancel)
 
 
 @contextmanager

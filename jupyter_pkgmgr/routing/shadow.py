@@ -20,7 +20,7 @@ from jupyter_pkgmgr import names
 from jupyter_pkgmgr.inventory import Inventory
 from jupyter_pkgmgr.model import Change, Ecosystem, Environment, EnvironmentKind, Package, PythonInfo
 
-__all__ = ["distributions_after", "shadow"]
+__all__ = ["distributions_after", "distributions_of", "shadow"]
 
 
 def distributions_after(inventory: Inventory, changes: Sequence[Change]) -> dict[str, str]:
@@ -40,7 +40,7 @@ def distributions_after(inventory: Inventory, changes: Sequence[Change]) -> dict
         for name in provided:
             versions.pop(name, None)
         if change.after is not None:
-            for name in provided or _expected(change.after):
+            for name in provided or distributions_of(change.after):
                 versions[name] = change.after.version
     return versions
 
@@ -49,7 +49,8 @@ def _provided(package: Package) -> tuple[str, ...]:
     return tuple(name for name, _ in package.provides)
 
 
-def _expected(package: Package) -> tuple[str, ...]:
+def distributions_of(package: Package) -> tuple[str, ...]:
+    """Canonical names of the Python distributions that a conda package from a channel is expected to bring."""
     known = names.pypi_names(package.name)
     return tuple(canonicalize_name(name) for name in (known if known is not None else (package.name,)))
 

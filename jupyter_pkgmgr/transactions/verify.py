@@ -1,0 +1,90 @@
+"""After a plan was applied: is the environment what the plan said it would be?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from jupyter_pkgmgr.inventory import Inventory
+from jupyter_pkgmgr.model import Action, Change, Ecosystem, Package, Plan
+from jupyter_pkgmgr.model.errors import VerificationError
+
+__all__ = ["verify"]
+
+
+def verify(plan: Plan, before: Inventory, after: Inventory) -> None:
+    """Hold the plan against the inventory that was read after it.
+
+    Raises
+    ------
+    VerificationError
+        If a package isn't what the plan said, landed outside the environment, or a dependency is broken
+        that was whole before.
+    """
+    wrong = [*_unmet(plan, after), *_strays(plan, after), *_broken(plan, before, after)]
+    if wrong:
+        raise VerificationError(
+            "the environment is not what the plan said",
+            context=tuple(wrong),
+            hint="%pkg doctor looks at the whole environment",
+        )
+
+
+def _unmet(plan: Plan, after: Inventory) -> Iterator[str]:
+    last: dict[tuple[Ecosystem, str], Change] = {change.package.key: change for change in plan.changes}
+    for change in last.values():
+        wanted = change.package
+        found = _installed(after, wanted)
+        if change.action is Action.REMOVE:
+            if found is not None and change.before is not None and same_version(found.version, change.before.version):
+                yield f"{wanted.name} {found.version} is still there"
+        elif found is None:
+            yield f"{wanted.name} {wanted.version} is not there"
+        elif wanted.version and not same_version(found.version, wanted.version):
+            yield f"{wanted.name} is {found.version}, the plan said {wanted.version}"
+
+
+def _installed(inventory: Inventory, package: Package) -> Package | None:
+    if package.ecosystem is Ecosystem.CONDA:
+        return inventory.conda(package.name)
+    return inventory.pypi(package.name)
+
+
+def same_version(one: str, other: str) -> bool:
+    """Whether two spellings mean one version: PEP 440 where both follow it, else letter by letter."""
+    try:
+        return Version(one) == Version(other)
+    except InvalidVersion:
+        return one == other
+
+
+def _strays(plan: Plan, after: Inventory) -> Iterator[str]:
+    """Packages whose files lie outside the environment: pip turns to the user site when it may not write."""
+    python = after.environment.python
+    if python is None:
+        return
+    inside = (after.environment.prefix, python.purelib, python.platlib)
+    for change in plan.changes:
+        if change.action is Action.REMOVE or change.package.ecosystem is Ecosystem.CONDA:
+            continue
+        found = after.pypi(change.package.name)
+        if found and found.location and not any(found.location.is_relative_to(folder) for folder in inside):
+            yield f"{found.name} landed in {found.location.parent}, outside the environment"
+
+
+def _broken(plan: Plan, before: Inventory, after: Inventory) -> Iterator[str]:
+    known = {problem.message for problem in before.broken_dependencies()}
+    accepted = {notice.message for notice in plan.warnings}
+    changed = {canonicalize_name(change.package.name) for change in plan.changes}
+    for problem in after.broken_dependencies():
+        own = {canonicalize_name(name) for name in problem.packages} & changed
+        if problem.message not in known | accepted and not plan.request.options.force and not _asked_for(plan, own):
+            yield problem.message
+
+
+def _asked_for(plan: Plan, packages: set[str]) -> bool:
+    """Whether a broken dependency is what the user asked for: ``--no-deps``, or the removal of what others need."""
+    removed = {canonicalize_name(change.package.name) for change in plan.changes if change.action is Action.REMOVE}
+    return plan.request.options.no_deps or bool(packages & removed)
