@@ -72,7 +72,9 @@ def _assign_installed(context: Context) -> Assigned:
         if spec.kind is not SpecKind.NAME:
             verb = context.request.verb
             raise InvalidSpecError(f"{verb} needs the name of a package, not {spec.text!r}")
-        owners = [package for package in installed_as(context, spec.name) if spec.ecosystem in (None, package.ecosystem)]
+        owners = [
+            package for package in installed_as(context, spec.name) if spec.ecosystem in (None, package.ecosystem)
+        ]
         if not owners:
             raise _not_installed(context, spec)
         assignments += [

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Protocol
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
 
 from jupyter_pkgmgr.engines.protocol import Engine
 from jupyter_pkgmgr.environments import CondaSettings, IndexSettings
@@ -110,7 +109,9 @@ def active_requirements(package: Package, markers: Mapping[str, str]) -> list[Re
     return requirements_from(package.depends, markers)
 
 
-def requirements_from(lines: Sequence[str], markers: Mapping[str, str], extras: Sequence[str] = ()) -> list[Requirement]:
+def requirements_from(
+    lines: Sequence[str], markers: Mapping[str, str], extras: Sequence[str] = ()
+) -> list[Requirement]:
     """Parse ``Requires-Dist`` lines and keep those whose markers hold, for the base package and the given extras."""
     found = []
     for line in lines:
@@ -122,6 +123,3 @@ def requirements_from(lines: Sequence[str], markers: Mapping[str, str], extras: 
         if requirement.marker is None or any(requirement.marker.evaluate(item) for item in environments):
             found.append(requirement)
     return found
-
-
-

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from packaging.utils import canonicalize_name
 
-from jupyter_pkgmgr.model import Action, Change, Ecosystem, Notice, Package, PolicyKind
+from jupyter_pkgmgr.model import Action, Change, Ecosystem, Notice, Package, PolicyKind, Verb
 
 from .assign import Assignment
 from .context import Context
-from .effects import breaks
+from .effects import Break, breaks
 
 __all__ = ["check_assignments", "check_changes", "check_policies", "clobber"]
 
@@ -79,13 +79,24 @@ def check_changes(context: Context, changes: Sequence[Change]) -> tuple[list[Not
                 blockers.append(clobber(change.package.name, owner))
     kernel = context.protected
     for broken in breaks(context, changes):
-        notice = Notice(reference="breaks-dependency", message=str(broken), packages=(broken.dependent.name,))
-        if broken.dependent.key in kernel or not context.request.options.force:
-            hint = "" if broken.dependent.key in kernel else f"%pkg update {broken.dependent.name}, or --force"
-            blockers.append(Notice(reference=notice.reference, message=notice.message, hint=hint or None, packages=notice.packages))
-        else:
-            warnings.append(notice)
+        notice = Notice(
+            reference="breaks-dependency",
+            message=str(broken),
+            hint=_mend(context, broken),
+            packages=(broken.dependent.name,),
+        )
+        forced = context.request.options.force and broken.dependent.key not in context.protected
+        (warnings if forced else blockers).append(notice)
     return blockers, warnings
+
+
+def _mend(context: Context, broken: Break) -> str | None:
+    if broken.dependent.key in context.protected:
+        return None
+    name = broken.dependent.name
+    if context.request.verb is Verb.REMOVE:
+        return f"remove {name} as well, or --force"
+    return f"%pkg update {name} may bring one that fits; --force accepts the break"
 
 
 def _protected(context: Context, changes: Sequence[Change]) -> list[Notice]:
@@ -93,7 +104,11 @@ def _protected(context: Context, changes: Sequence[Change]) -> list[Notice]:
     blockers = []
     for change in changes:
         gone = change.package
-        if change.action is Action.REMOVE and gone.key in context.protected and canonicalize_name(gone.name) not in arriving:
+        if (
+            change.action is Action.REMOVE
+            and gone.key in context.protected
+            and canonicalize_name(gone.name) not in arriving
+        ):
             message = f"the running kernel needs {gone.name}; without it this notebook's kernel couldn't start again"
             blockers.append(Notice(reference="kernel-needs-it", message=message, packages=(gone.name,)))
     return blockers

@@ -99,7 +99,9 @@ def _wanted(
         spec = Spec(text=name, kind=SpecKind.NAME, name=conda_name, version=version).match_spec()
         if earlier is not None and version:
             spec = f"{earlier.spec},{version}" if " " in earlier.spec else spec
-        found[conda_name] = _Dependency(name=conda_name, spec=spec, needed_by=earlier.needed_by if earlier else needed_by)
+        found[conda_name] = _Dependency(
+            name=conda_name, spec=spec, needed_by=earlier.needed_by if earlier else needed_by
+        )
     return tuple(found.values())
 
 

@@ -66,7 +66,11 @@ def shadow(environment: Environment, inventory: Inventory, changes: Sequence[Cha
         executable, site_packages = _skeleton(prefix, python)
         conda = distributions_after(inventory, changes)
         for package in inventory.packages:
-            if package.ecosystem is Ecosystem.PYPI and package.location and package.location.name.endswith(".dist-info"):
+            if (
+                package.ecosystem is Ecosystem.PYPI
+                and package.location
+                and package.location.name.endswith(".dist-info")
+            ):
                 (site_packages / package.location.name).symlink_to(package.location)
         for name, version in conda.items():
             _write_dist_info(site_packages, name, version)

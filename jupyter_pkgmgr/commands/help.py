@@ -1,0 +1,67 @@
+"""The help pages, made from the grammar itself so that they can't drift from it."""
+
+from __future__ import annotations
+
+import argparse
+
+from jupyter_pkgmgr.model.errors import UsageError
+
+from .parse import ALIASES, VERBS, build_parser
+
+__all__ = ["help_text"]
+
+_EXAMPLES = {
+    "install": (
+        "install pandas rich",
+        "install pandas>=2,<3        quotes or none",
+        "install conda::gcc pypi::six    from there and nowhere else",
+        "install -r requirements.txt",
+        "install -e ./my-project",
+    ),
+    "remove": ("remove rich",),
+    "update": ("update pandas", "update    everything"),
+    "plan": ("plan install pandas", "plan remove numpy"),
+    "search": ("search parquet",),
+    "show": ("show pandas",),
+    "why": ("why numpy",),
+    "list": ("list", "list num"),
+}
+
+
+def help_text(verb: str = "", *, program: str = "%pkg") -> str:
+    """The overview, or one verb's page.
+
+    Raises
+    ------
+    UsageError
+        If there is no such verb.
+    """
+    verb = ALIASES.get(verb, verb)
+    if not verb:
+        return _overview(program)
+    if verb not in VERBS:
+        raise UsageError(f"{program} has no verb {verb!r}", reference="unknown-verb", hint=f"{program} help")
+    lines = [f"{program} {verb}: {VERBS[verb]}", ""]
+    lines += [f"  {program} {example}" for example in _EXAMPLES.get(verb, (verb,))]
+    if verb != "plan":
+        lines += ["", *_options(build_parser(verb))]
+    return "\n".join(lines)
+
+
+def _overview(program: str) -> str:
+    width = max(map(len, VERBS))
+    lines = [f"{program} VERB …: packages for the environment of this kernel", ""]
+    lines += [f"  {verb:{width}}  {text}" for verb, text in VERBS.items()]
+    lines += ["", f"  {program} help install    shows the options; a cell that begins with %%pkg takes a spec a line"]
+    return "\n".join(lines)
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    rows = []
+    for action in parser._actions:  # noqa: SLF001  argparse has no public list of its options
+        if action.help is argparse.SUPPRESS or not action.option_strings:
+            continue
+        value = f" {action.metavar}" if action.metavar else ""
+        rows.append((", ".join(action.option_strings) + value, action.help or ""))
+    width = max(len(left) for left, _ in rows)
+    return [f"  {left:{width}}  {right}" for left, right in rows]

@@ -1,0 +1,304 @@
+"""From words to a :class:`Command`: verbs, options and specs of ``%pkg`` and ``jupyter pkg``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Never
+
+from jupyter_pkgmgr.model import Ecosystem, Options, Request, Spec, Verb, parse_spec, redact
+from jupyter_pkgmgr.model.errors import UsageError
+
+from .requirements import Requirements, read_requirements
+from .words import join_constraints, split_line, unwrap
+
+__all__ = ["ALIASES", "VERBS", "Command", "build_parser", "parse_arguments", "parse_cell", "parse_line"]
+
+VERBS = {
+    "install": "put packages into this kernel's environment",
+    "remove": "take packages out",
+    "update": "bring packages, or all of them, to their newest version",
+    "plan": "show what install, remove or update would do, and do nothing",
+    "list": "what is installed, and where it came from",
+    "search": "look for packages in the configured channels and indexes",
+    "show": "everything about one package, installed or not",
+    "why": "who needs this package",
+    "env": "which environment this is, and how that is known",
+    "doctor": "look for what is broken, and say how to mend it",
+    "help": "this page, or one verb's",
+}
+"""Every verb, with the sentence that help shows."""
+
+ALIASES = {
+    "add": "install",
+    "i": "install",
+    "uninstall": "remove",
+    "rm": "remove",
+    "upgrade": "update",
+    "up": "update",
+    "ls": "list",
+    "freeze": "list",
+    "info": "env",
+    "find": "search",
+    "--help": "help",
+    "-h": "help",
+    "check": "doctor",
+}
+CHANGING = frozenset(Verb)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What was typed, understood."""
+
+    verb: str
+    request: Request | None = None
+    """For verbs that change the environment."""
+    words: tuple[str, ...] = ()
+    """What follows the other verbs: names to show, a query."""
+    dry_run: bool = False
+    yes: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    json: bool = False
+    limit: int = 20
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse that raises our error instead of ending the process."""
+
+    def error(self, message: str) -> Never:
+        verb = self.prog.split()[-1]
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown != message:
+            message = f"{unknown} is no option of {verb}, and a package can't begin with '-'"
+        raise UsageError(message, hint=f"%pkg help {verb} lists the options")
+
+    def exit(self, status: int = 0, message: str | None = None) -> Never:
+        raise UsageError(message or "", reference="exit", context=(str(status),))
+
+
+def parse_line(line: str, *, base: Path) -> Command:
+    """Parse what follows ``%pkg``."""
+    return parse_arguments(unwrap(split_line(line)), base=base, typed=f"%pkg {line}".strip())
+
+
+def parse_cell(line: str, cell: str, *, base: Path) -> Command:
+    """Parse ``%%pkg``: the first line has the verb and options, then a spec a line, quotes or none."""
+    words = unwrap(split_line(line)) or ["install"]
+    specs = []
+    for raw in cell.splitlines():
+        text = raw.strip()
+        if text.startswith(("-r", "-c", "-e", "--")):
+            words += split_line(text)
+        elif text and not text.startswith("#"):
+            specs.append(text.partition(" #")[0].strip())
+    return parse_arguments(words, base=base, typed=f"%%pkg {line}".strip(), specs=specs)
+
+
+def parse_arguments(words: Sequence[str], *, base: Path, typed: str = "", specs: Sequence[str] = ()) -> Command:
+    """Parse words, the verb first.
+
+    Parameters
+    ----------
+    base
+        Folder that relative paths start from.
+    typed
+        The whole command as it was typed, for the history; redacted here.
+    specs
+        Further specs that are never taken for options.
+
+    Raises
+    ------
+    UsageError
+        For an unknown verb or option, or a verb without what it needs.
+    """
+    if not words:
+        return Command(verb="help")
+    verb, *rest = words
+    verb = ALIASES.get(verb, verb)
+    if verb not in VERBS:
+        raise _unknown_verb(verb)
+    dry_run = verb == "plan"
+    if dry_run:
+        verb, rest = _planned_verb(rest)
+    parser = build_parser(verb)
+    arguments = parser.parse_intermixed_args(join_constraints(rest) if verb in CHANGING else rest)
+    if verb not in CHANGING:
+        return _reading(verb, arguments)
+    request = _request(verb, arguments, base=base, typed=typed, specs=specs)
+    return Command(
+        verb=verb,
+        request=request,
+        dry_run=dry_run or arguments.dry_run,
+        yes=arguments.yes,
+        quiet=arguments.quiet,
+        verbose=arguments.verbose,
+        json=arguments.json,
+    )
+
+
+def _unknown_verb(verb: str) -> UsageError:
+    near = [known for known in VERBS if known.startswith(verb)] or get_close_matches(verb, VERBS, n=1)
+    hint = f"did you mean: %pkg {near[0]}" if near else f"%pkg install {verb}" if verb.isidentifier() else "%pkg help"
+    return UsageError(f"%pkg has no verb {verb!r}", reference="unknown-verb", hint=hint)
+
+
+def _planned_verb(rest: list[str]) -> tuple[str, list[str]]:
+    if rest and (verb := ALIASES.get(rest[0], rest[0])) in CHANGING:
+        return verb, rest[1:]
+    return "install", rest
+
+
+def _reading(verb: str, arguments: argparse.Namespace) -> Command:
+    words = tuple(arguments.words)
+    if verb in {"show", "why", "search"} and not words:
+        raise UsageError(f"{verb} needs a name", hint=f"%pkg {verb} pandas")
+    return Command(
+        verb=verb,
+        words=words,
+        verbose=arguments.verbose,
+        json=arguments.json,
+        limit=getattr(arguments, "limit", 20),
+    )
+
+
+def build_parser(verb: str) -> argparse.ArgumentParser:
+    """The options of one verb."""
+    parser = _Parser(prog=f"%pkg {verb}", allow_abbrev=False, add_help=False, description=VERBS[verb])
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the tool's own output and full reasons")
+    parser.add_argument("--json", action="store_true", help="one JSON document instead of text")
+    if verb in CHANGING:
+        _changing_options(parser, verb)
+    else:
+        parser.add_argument("words", nargs="*", metavar="NAME")
+    if verb == "search":
+        parser.add_argument("--limit", type=int, default=20, help="how many to show")
+    return parser
+
+
+def _changing_options(parser: argparse.ArgumentParser, verb: str) -> None:
+    add = parser.add_argument
+    add("specs", nargs="*", metavar="SPEC")
+    add("-y", "--yes", action="store_true", help="don't ask (in a notebook nothing ever does)")
+    add("-q", "--quiet", action="store_true", help="only the result")
+    add("--dry-run", action="store_true", help="show the plan and do nothing")
+    add("--conda", dest="ecosystem", action="store_const", const=Ecosystem.CONDA, help="take every spec from conda")
+    add("--pip", "--pypi", dest="ecosystem", action="store_const", const=Ecosystem.PYPI, help="… from PyPI")
+    add("--engine", metavar="NAME", help="use this tool: uv, pip, rattler, conda, mamba or micromamba")
+    add("--force", action="store_true", help="accept what would be blocked for overwriting or breaking a package")
+    add("--override-frozen", action="store_true", help="change an environment that its owner has frozen")
+    add("--break-system-packages", action="store_true", help="change a Python that the system's package manager owns")
+    add("--offline", action="store_true", help="use only what is in the caches")
+    for flag in ("-n", "--name", "-p", "--prefix", "--user", "-t", "--target", "--root"):
+        add(flag, action=_Elsewhere, help=argparse.SUPPRESS)
+    if verb == "remove":
+        return
+    add(
+        "-c",
+        dest="channel_or_constraint",
+        action="append",
+        default=[],
+        metavar="CHANNEL|FILE",
+        help="a conda channel, or pip's constraint file",
+    )
+    add("--channel", action="append", default=[], metavar="CHANNEL", help="a conda channel, before the configured ones")
+    add("--override-channels", action="store_true", help="only the channels named here")
+    add("--constraint", action="append", default=[], metavar="FILE", help="versions that PyPI packages must keep to")
+    add("-i", "--index-url", metavar="URL", help="the package index to use")
+    add("--extra-index-url", action="append", default=[], metavar="URL", help="one more package index")
+    add("-f", "--find-links", action="append", default=[], metavar="PATH|URL", help="where files lie outside an index")
+    add("--no-index", action="store_true", help="no index, only --find-links")
+    add("--pre", action="store_true", help="allow pre-releases")
+    add("--no-deps", action="store_true", help="without dependencies")
+    add("--no-build", "--only-binary", dest="no_build", action=_NoBuild, nargs="?", help="no source distributions")
+    if verb == "install":
+        add("-U", "--upgrade", action="store_true", help="newest version, even if the installed one would do")
+        add("--force-reinstall", action="store_true", help="write the files again")
+        add(
+            "-r",
+            "--requirement",
+            "--file",
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="requirements.txt, or environment.yml",
+        )
+        add("-e", "--editable", action="append", default=[], metavar="PATH", help="a project, as editable")
+
+
+class _Elsewhere(argparse.Action):
+    """Options that would send a package to another place than this environment."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "nargs": "?"})
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        raise UsageError(
+            f"{option_string} names another place, and this acts on one environment only",
+            reference="other-environment",
+            hint="%pkg env shows which; in a terminal: jupyter pkg --prefix PATH install …",
+        )
+
+
+class _NoBuild(argparse.Action):
+    """pip's ``--only-binary :all:`` and uv's ``--no-build`` say the same."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        if values not in (None, ":all:"):
+            raise UsageError(f"{option_string} {values} is understood only as --only-binary :all:")
+        setattr(namespace, self.dest, True)
+
+
+def _request(verb: str, arguments: argparse.Namespace, *, base: Path, typed: str, specs: Sequence[str]) -> Request:
+    files = [read_requirements(base / name) for name in getattr(arguments, "requirement", [])]
+    parsed: list[Spec] = [parse_spec(text, base=base) for text in (*arguments.specs, *specs)]
+    parsed += [parse_spec(text, base=base, editable=True) for text in getattr(arguments, "editable", [])]
+    parsed += [spec for file in files for spec in file.specs]
+    if not parsed and verb != "update":
+        raise UsageError(f"{verb} what? No package was named", reference="empty-request", hint=f"%pkg {verb} pandas")
+    return Request(
+        verb=Verb(verb),
+        specs=tuple(dict.fromkeys(parsed)),
+        options=_options(arguments, files, base=base),
+        command=redact(typed),
+    )
+
+
+def _options(arguments: argparse.Namespace, files: Sequence[Requirements], *, base: Path) -> Options:
+    def get(name: str, default: Any) -> Any:
+        return getattr(arguments, name, default)
+
+    channels, constraints = list(get("channel", [])), [base / name for name in get("constraint", [])]
+    for value in get("channel_or_constraint", []):
+        if (base / value).is_file() or value.endswith(".txt"):
+            constraints.append(base / value)
+        else:
+            channels.append(value)
+    for path in constraints:
+        if not path.is_file():
+            raise UsageError(f"there is no constraint file {path}", reference="path-not-found")
+    constraints += [path for file in files for path in file.constraints]
+    return Options(
+        upgrade=get("upgrade", False),
+        pre=get("pre", False) or any(file.pre for file in files),
+        no_deps=get("no_deps", False),
+        force_reinstall=get("force_reinstall", False),
+        ecosystem=arguments.ecosystem,
+        engine=arguments.engine,
+        channels=(*channels, *(channel for file in files for channel in file.channels)),
+        override_channels=get("override_channels", False) or any(file.override_channels for file in files),
+        index_url=get("index_url", None) or next((file.index_url for file in files if file.index_url), None),
+        extra_index_urls=(*get("extra_index_url", []), *(url for file in files for url in file.extra_index_urls)),
+        find_links=(*get("find_links", []), *(link for file in files for link in file.find_links)),
+        no_index=get("no_index", False),
+        constraints=tuple(constraints),
+        no_build=get("no_build", False) or False,
+        offline=arguments.offline,
+        force=arguments.force,
+        override_frozen=arguments.override_frozen,
+        break_system_packages=arguments.break_system_packages,
+    )

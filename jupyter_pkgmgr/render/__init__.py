@@ -1,0 +1,22 @@
+"""How plans, progress, results, lists and errors look, as text and as HTML. No I/O: faces show what this makes."""
+
+from .errors import render_error
+from .lists import render_environment, render_packages, render_problems, render_search, render_show, render_why
+from .plans import render_outcome, render_plan, render_satisfied
+from .progress import Progress
+from .rendered import Rendered
+
+__all__ = [
+    "Progress",
+    "Rendered",
+    "render_environment",
+    "render_error",
+    "render_outcome",
+    "render_packages",
+    "render_plan",
+    "render_problems",
+    "render_satisfied",
+    "render_search",
+    "render_show",
+    "render_why",
+]

@@ -1,0 +1,159 @@
+"""How a plan and its outcome look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jupyter_pkgmgr.model import Action, Change, Environment, Notice, Outcome, Package, Plan, Step
+
+from .rendered import Rendered, block, clean, columns, esc, muted, plain, table
+
+__all__ = ["describe_environment", "render_outcome", "render_plan", "render_satisfied"]
+
+MANY = 15
+"""Rows a plan shows before it folds the dependencies."""
+
+_SIGNS = {
+    Action.INSTALL: "+",
+    Action.REMOVE: "-",
+    Action.UPGRADE: "↑",
+    Action.DOWNGRADE: "↓",
+    Action.REINSTALL: "↻",
+}
+_DONE = {
+    Action.INSTALL: "installed",
+    Action.REMOVE: "removed",
+    Action.UPGRADE: "upgraded",
+    Action.DOWNGRADE: "downgraded",
+    Action.REINSTALL: "reinstalled",
+}
+_COLORS = {
+    Action.INSTALL: "var(--jp-success-color1, #388e3c)",
+    Action.REMOVE: "var(--jp-error-color1, #d32f2f)",
+    Action.DOWNGRADE: "var(--jp-warn-color1, #c77700)",
+}
+_ERROR = "var(--jp-error-color1, #d32f2f)"
+_WARNING = "var(--jp-warn-color1, #c77700)"
+
+
+def describe_environment(environment: Environment) -> str:
+    """One phrase: name, kind and Python."""
+    python = f", Python {environment.python.version}" if environment.python else ""
+    return f"{environment.name} ({environment.kind}{python})"
+
+
+def render_plan(plan: Plan, *, verbose: bool = False) -> Rendered:
+    """The whole plan: what, from → to, where from, why; then warnings and blockers."""
+    head = f"Plan for {describe_environment(plan.environment)}"
+    lines, parts = [head], [f"<b>{esc(head)}</b>"]
+    for step in plan.steps:
+        shown, folded = _fold(step.plan.changes, verbose=verbose)
+        title = _title(step)
+        lines += [f"  {title}", *columns([_row(change) for change in shown], indent="    ")]
+        parts += [f'<div style="margin-top:6px">{esc(title)}</div>', _html_table(shown)]
+        if folded:
+            lines.append(f"    … and {len(folded)} more dependencies (-v shows them)")
+            summary = f"and {len(folded)} more dependencies"
+            parts.append(f"<details><summary>{muted(summary)}</summary>{_html_table(folded)}</details>")
+    for notice in plan.warnings:
+        lines += _notice_lines("warning", notice)
+        parts.append(_notice_html("warning", notice, _WARNING))
+    for notice in plan.blockers:
+        lines += _notice_lines("blocked", notice)
+        parts.append(_notice_html("blocked", notice, _ERROR))
+    return Rendered(text="\n".join(clean(line) for line in lines), html=block("".join(parts)))
+
+
+def _title(step: Step) -> str:
+    plan = step.plan
+    reason = f": {step.reason}" if step.reason else ""
+    return f"{plan.ecosystem.value} by {plan.engine} {plan.engine_version}{reason}"
+
+
+def _fold(changes: Sequence[Change], *, verbose: bool) -> tuple[list[Change], list[Change]]:
+    """Show what was asked for and what isn't a plain new dependency; fold the rest of a long list."""
+    ordered = sorted(changes, key=lambda change: (not change.requested, change.action is Action.INSTALL))
+    if verbose or len(changes) <= MANY:
+        return ordered, []
+    shown = [change for change in ordered if change.requested or change.action is not Action.INSTALL]
+    shown = shown or ordered[:MANY]
+    return shown, [change for change in ordered if change not in shown]
+
+
+def _versions(change: Change) -> str:
+    before = change.before.version if change.before else ""
+    after = change.after.version if change.after else ""
+    if change.action in (Action.UPGRADE, Action.DOWNGRADE) or (before and after and before != after):
+        return f"{before} → {after}"
+    if (
+        change.action is Action.REINSTALL
+        and change.before
+        and change.after
+        and change.before.build != change.after.build
+    ):
+        return f"{after} {change.before.build} → {change.after.build}"
+    return after or before
+
+
+def _row(change: Change) -> list[str]:
+    package = change.package
+    return [_SIGNS[change.action], package.name, _versions(change), str(package.origin), change.reason]
+
+
+def _html_table(changes: Sequence[Change]) -> str:
+    rows = []
+    for change in changes:
+        color = _COLORS.get(change.action, "inherit")
+        sign = f'<span style="color:{color};font-weight:bold" title="{change.action}">{_SIGNS[change.action]}</span>'
+        name = f"<b>{esc(change.package.name)}</b>" if change.requested else esc(change.package.name)
+        reason = muted(esc(change.reason))
+        rows.append([f"{sign} {name}", esc(_versions(change)), esc(change.package.origin), reason])
+    return table(["Package", "Version", "From", "Why"], rows)
+
+
+def _notice_lines(kind: str, notice: Notice) -> list[str]:
+    lines = [f"{kind}: {notice.message}"]
+    if notice.hint:
+        lines.append(f"  hint: {notice.hint}")
+    return lines
+
+
+def _notice_html(kind: str, notice: Notice, color: str) -> str:
+    hint = f"<br>{muted('hint: ' + esc(notice.hint))}" if notice.hint else ""
+    return (
+        f'<div style="border-left:3px solid {color};padding-left:8px;margin-top:6px">'
+        f"<b>{kind}:</b> {esc(notice.message)}{hint}</div>"
+    )
+
+
+def render_satisfied(packages: Sequence[Package]) -> Rendered:
+    """What was asked for and is there already."""
+    if len(packages) == 1:
+        return plain(f"{packages[0].name} {packages[0].version} is already installed")
+    names = ", ".join(f"{package.name} {package.version}" for package in packages[:MANY])
+    return plain(f"{len(packages)} packages are already installed: {names}{' …' if len(packages) > MANY else ''}")
+
+
+def render_outcome(outcome: Outcome) -> Rendered:
+    """One sentence for each kind of change that was made."""
+    sentences = []
+    for action, word in _DONE.items():
+        changes = [change for change in outcome.changes if change.action is action]
+        if changes:
+            sentences.append(f"{word} {_names(changes)}")
+    text = "; ".join(sentences) or "nothing to do"
+    text = f"{text[0].upper()}{text[1:]} ({outcome.seconds:.1f} s)"
+    return Rendered(
+        text=f"✔ {clean(text)}", html=block(f'<b style="color:{_COLORS[Action.INSTALL]}">✔</b> {esc(text)}')
+    )
+
+
+def _names(changes: Sequence[Change]) -> str:
+    named = [change for change in changes if change.requested] or list(changes)[:5]
+    rest = len(changes) - len(named)
+    names = ", ".join(f"{change.package.name} {change.package.version}" for change in named[:MANY])
+    more = rest + max(0, len(named) - MANY)
+    if not more:
+        return names
+    word = "dependency" if more == 1 else "dependencies"
+    return f"{names} and {more} {word if any(change.requested for change in changes) else 'more'}"

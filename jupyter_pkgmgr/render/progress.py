@@ -1,0 +1,124 @@
+"""One progress line per step, updated in place."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from jupyter_pkgmgr.model import Event, EventKind, Phase, Plan
+
+from .rendered import Rendered, block, clean, esc, muted
+
+__all__ = ["Progress"]
+
+INTERVAL = 0.1
+"""Seconds between two updates of one line: more often only makes a front end slow."""
+
+_WORDS = {
+    Phase.SOLVE: "solving",
+    Phase.DOWNLOAD: "downloading",
+    Phase.BUILD: "building",
+    Phase.UNLINK: "removing",
+    Phase.LINK: "installing",
+    Phase.VERIFY: "checking",
+}
+
+
+@dataclass(slots=True)
+class _Line:
+    title: str
+    phase: Phase | None = None
+    current: str = ""
+    done: dict[str, int] = field(default_factory=dict)
+    totals: dict[str, int] = field(default_factory=dict)
+    finished: set[tuple[Phase | None, str]] = field(default_factory=set)
+    started: float = field(default_factory=time.monotonic)
+    state: str = "running"
+
+
+class Progress:
+    """An event sink that turns events into lines; ``show(key, rendered)`` puts them where they belong.
+
+    Thread-safe, as a sink must be.
+    """
+
+    def __init__(self, plan: Plan, show: Callable[[str, Rendered], None], *, verbose: bool = False) -> None:
+        self._show = show
+        self._verbose = verbose
+        self._lock = threading.Lock()
+        self._lines = {
+            number: _Line(title=f"{step.plan.ecosystem.value} ({step.plan.engine})")
+            for number, step in enumerate(plan.steps)
+        }
+        self._counts = {number: len(step.plan.changes) for number, step in enumerate(plan.steps)}
+        self._shown: dict[int, float] = {}
+        self._output: list[str] = []
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        with self._lock:
+            if event.kind is EventKind.OUTPUT:
+                self._take_output(event)
+            elif event.kind in (EventKind.MESSAGE, EventKind.WAITING):
+                self._show(f"message-{event.message}", _message(event))
+            elif event.step is not None and event.step in self._lines:
+                self._take(event.step, self._lines[event.step], event)
+
+    def _take_output(self, event: Event) -> None:
+        if self._verbose:
+            self._output.append(clean(event.message))
+            text = "\n".join(self._output)
+            pre = f'<pre style="margin:0;font-size:90%">{esc(text)}</pre>'
+            self._show("output", Rendered(text=text, html=block(pre)))
+
+    def _take(self, number: int, line: _Line, event: Event) -> None:
+        if event.kind is EventKind.PACKAGE:
+            line.current = event.package
+            if event.done is not None:
+                line.done[event.package] = event.done
+            if event.total is not None:
+                line.totals[event.package] = event.total
+            if event.state == "finished":
+                line.finished.add((event.phase, event.package))
+        if event.phase is not None:
+            line.phase = event.phase
+        if event.kind is EventKind.STEP:
+            line.state = event.state
+            if event.state == "started":
+                line.started = time.monotonic()
+        final = line.state == "finished"
+        now = time.monotonic()
+        if final or now - self._shown.get(number, 0.0) >= INTERVAL:
+            self._shown[number] = now
+            self._show(f"step-{number}", self._render(number, line))
+
+    def _render(self, number: int, line: _Line) -> Rendered:
+        if line.state == "finished":
+            count = self._counts[number]
+            text = f"{count} {'change' if count == 1 else 'changes'} in {time.monotonic() - line.started:.1f} s"
+        else:
+            text = self._running(number, line)
+        return Rendered(text=clean(f"{line.title}: {text}"), html=block(f"{esc(line.title)}: {muted(esc(text))}"))
+
+    def _running(self, number: int, line: _Line) -> str:
+        words = [_WORDS[line.phase] if line.phase else "starting"]
+        finished = sum(1 for phase, _ in line.finished if phase is line.phase)
+        if line.phase in (Phase.DOWNLOAD, Phase.LINK) and finished:
+            words.append(f"{finished} of {self._counts[number]}")
+        if line.current:
+            words.append(line.current)
+        if line.phase is Phase.DOWNLOAD and line.totals:
+            done = sum(min(line.done.get(name, 0), total) for name, total in line.totals.items())
+            words.append(f"({_megabytes(done)} of {_megabytes(sum(line.totals.values()))} MB)")
+        return " ".join(words)
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1_000_000:.1f}"
+
+
+def _message(event: Event) -> Rendered:
+    prefix = "waiting: " if event.kind is EventKind.WAITING else f"{event.level}: " if event.level == "warning" else ""
+    return Rendered(text=clean(prefix + event.message), html=block(muted(esc(prefix + event.message))))

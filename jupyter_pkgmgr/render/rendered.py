@@ -1,0 +1,79 @@
+"""The two forms of everything shown, and the small pieces that both are made of.
+
+Package metadata is untrusted: every string that enters HTML goes through :func:`esc`, and control characters
+(terminal escapes among them) never enter text.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jupyter_pkgmgr.model import redact
+
+__all__ = ["MUTED", "Rendered", "block", "clean", "columns", "esc", "muted", "plain", "table"]
+
+MUTED = "var(--jp-content-font-color2, #666)"
+_BORDER = "var(--jp-border-color2, #ccc)"
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """One thing to show, for a terminal and for a page."""
+
+    text: str
+    html: str
+
+
+def clean(text: object) -> str:
+    """Text without credentials, control characters and direction overrides."""
+    return _CONTROL.sub("", redact(str(text)))
+
+
+def esc(text: object) -> str:
+    """The same, safe inside HTML."""
+    return html.escape(clean(text))
+
+
+def plain(text: str) -> Rendered:
+    """A few lines that need no layout."""
+    return Rendered(text=clean(text), html=block(esc(text).replace("\n", "<br>")))
+
+
+def block(inner: str, *, color: str = "inherit") -> str:
+    """A block in the page's own font size and, unless told otherwise, colour."""
+    return f'<div class="jupyter-pkgmgr" style="line-height:1.45;color:{color}">{inner}</div>'
+
+
+def muted(inner: str) -> str:
+    """Markup for what matters less."""
+    return f'<span style="color:{MUTED}">{inner}</span>'
+
+
+def columns(rows: Sequence[Sequence[str]], *, indent: str = "  ") -> list[str]:
+    """Rows as lines with aligned columns; the last column isn't padded."""
+    if not rows:
+        return []
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    return [
+        indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """An HTML table; cells are markup already."""
+    cell = "padding:2px 14px 2px 0;text-align:left;vertical-align:top;background:none"
+    header = "".join(f'<th style="{cell};color:{MUTED};font-weight:600">{esc(name)}</th>' for name in head)
+    body = "".join(
+        f'<tr style="background:none;border-top:1px solid {_BORDER}">'
+        + "".join(f'<td style="{cell}">{content}</td>' for content in row)
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        '<table style="border-collapse:collapse;margin:4px 0;font-size:inherit;border:none">'
+        f'<thead><tr style="background:none">{header}</tr></thead><tbody>{body}</tbody></table>'
+    )
