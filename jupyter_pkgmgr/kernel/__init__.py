@@ -1,1 +1,94 @@
-"""What runs inside a kernel. Standard library and IPython only, Python 3.8 and later."""
+"""What runs inside a kernel. Standard library and IPython only, Python 3.8 and later.
+
+Attaching registers the magic, its completion and the missing-import help, and imports nothing more: the
+modules beside this one are loaded when they are first needed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["load", "unload"]
+
+_faces: dict[int, Face] = {}
+"""The face of each shell, by ``id``: a process has one shell, but tests and embedded shells have more."""
+
+
+def load(ipython: Any, python: str | None = None) -> None:
+    """Register ``%pkg``, ``%%pkg`` and the missing-import help in a shell.
+
+    Loading again changes nothing but the interpreter, if one is given.
+
+    Parameters
+    ----------
+    ipython
+        IPython's ``InteractiveShell``.
+    python
+        The interpreter that runs the service; without it, it is looked for when it is needed.
+    """
+    face = _faces.get(id(ipython))
+    if face is None:
+        face = _faces[id(ipython)] = Face(ipython)
+        ipython.register_magic_function(face.pkg, "line_cell", "pkg")
+        ipython.set_hook("complete_command", face.complete, str_key="%pkg")
+        ipython.events.register("post_run_cell", face.after_cell)
+    if python:
+        face.python = python
+
+
+def unload(ipython: Any) -> None:
+    """Take out what :func:`load` put in, and end the service."""
+    face = _faces.pop(id(ipython), None)
+    if face is None:
+        return
+    for kind in ("line", "cell"):
+        ipython.magics_manager.magics[kind].pop("pkg", None)
+    ipython.strdispatchers["complete_command"].strs.pop("%pkg", None)
+    ipython.events.unregister("post_run_cell", face.after_cell)
+    face.close()
+
+
+class Face:
+    """What a shell holds of us: cheap to make, the work is in modules that are imported on first use."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self.python: str | None = None
+        self._magic: Any = None
+        self._import_help: Any = None
+
+    def pkg(self, line: str, cell: str | None = None) -> None:
+        """Install, remove, update, list, search … packages in the environment of this kernel.
+
+        ``%pkg install pandas`` installs a package, ``%pkg list`` shows what is there, ``%pkg undo`` takes the
+        last change back, ``%pkg help`` names all verbs. ``%%pkg install`` takes one spec a line.
+        """
+        self._ready().run(line, cell)
+
+    def complete(self, _shell: Any, event: Any) -> list[str]:
+        """Verbs and options, for IPython's completer."""
+        from .completion import complete  # noqa: PLC0415  on first use
+
+        return complete(event.line, event.symbol)
+
+    def after_cell(self, result: Any = None) -> None:
+        """Help with a missing import when a cell ended with one."""
+        if isinstance(getattr(result, "error_in_exec", None), Exception):
+            if self._import_help is None:
+                from .missing_import import ImportHelp  # noqa: PLC0415  on first use
+
+                self._import_help = ImportHelp()
+            self._import_help.after_error(result.error_in_exec, self._ready)
+
+    def close(self) -> None:
+        """End the service, if it was ever started."""
+        if self._magic is not None:
+            self._magic.close()
+
+    def _ready(self) -> Any:
+        if self._magic is None:
+            from .magic import PkgMagic  # noqa: PLC0415  on first use
+
+            self._magic = PkgMagic(self._shell)
+        self._magic.service.python = self.python
+        return self._magic

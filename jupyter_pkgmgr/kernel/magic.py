@@ -1,0 +1,74 @@
+"""``%pkg`` and ``%%pkg``: the fast path, the service, and what has to be done in this process afterwards."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+from typing import Any
+
+from . import facts, satisfied, search_path, verdict
+from .child import Service
+from .display import Displays
+from .errors import PkgError
+
+__all__ = ["PkgMagic"]
+
+WIDTH = 100
+"""Columns of text in a notebook's cell."""
+
+
+class PkgMagic:
+    """What ``%pkg`` does in one shell."""
+
+    def __init__(self, shell: Any) -> None:
+        self.shell = shell
+        self.service = Service()
+
+    def run(self, line: str, cell: str | None = None) -> None:
+        """Run one command; raises :class:`PkgError` if it fails."""
+        lines = satisfied.answer(line, cell)
+        if lines is not None:
+            if lines:
+                print("\n".join(lines))  # noqa: T201  the cell's output
+            return
+        displays = Displays(self.shell)
+        paths = search_path.snapshot()
+        try:
+            result, interrupted = self.service.run(self._params(line, cell), displays.show)
+        finally:  # after an error too: a part may have been done
+            displays.finish()
+            importlib.invalidate_caches()
+        waiting = search_path.refresh(paths)
+        if result.get("verdict_wanted"):
+            found = verdict.judge(result.get("changed_files", ()), result.get("changed_packages", ()), waiting)
+            displays.show("verdict", verdict.render(found))
+        if interrupted:
+            raise PkgError("interrupted, but the work was done already", reference="interrupted-too-late")
+
+    def hint(self, module: str, timeout: float) -> dict[str, Any] | None:
+        """What the service knows about a module that can't be imported."""
+        return self.service.hint({"module": module, "facts": facts.collect()}, timeout)
+
+    def close(self) -> None:
+        """End the service."""
+        self.service.close()
+
+    def _params(self, line: str, cell: str | None) -> dict[str, Any]:
+        in_terminal = not hasattr(self.shell, "kernel")
+        return {
+            "argv_line": line,
+            "cell": cell,
+            "cwd": _working_directory(),
+            "facts": facts.collect(),
+            "width": shutil.get_terminal_size().columns if in_terminal else WIDTH,
+        }
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise PkgError(
+            "the working directory of this kernel doesn't exist any more", reference="working-directory", hint="%cd ~"
+        ) from None

@@ -1,0 +1,227 @@
+"""The restart verdict: which of the files that were removed or replaced this kernel has loaded.
+
+``none``
+    nothing that was changed is in use; what is new can be imported at once
+``recommended``
+    a changed package is loaded, wholly or in part: the old one goes on working, but what is imported from it
+    from now on comes from the new one
+``required``
+    what changed can't be exchanged while it runs: a loaded extension module or shared library, the kernel's own
+    stack, Python itself
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import sys
+import sysconfig
+from types import ModuleType
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Set, Tuple
+
+__all__ = ["Verdict", "judge", "render"]
+
+LEVELS = ("none", "recommended", "required")
+NAMED = 3
+"""Up to so many modules are named."""
+KERNEL_STACK = frozenset(
+    [
+        "comm",
+        "debugpy",
+        "ipykernel",
+        "ipython",
+        "jupyter-client",
+        "jupyter-core",
+        "matplotlib-inline",
+        "nest-asyncio",
+        "prompt-toolkit",
+        "psutil",
+        "python",
+        "pyzmq",
+        "tornado",
+        "traitlets",
+    ]
+)
+_BINARY = re.compile(r"\.(so|pyd|dll|dylib)(\.[\d.]+)?$")
+_FRONT_END = re.compile(
+    r"[/\\]share[/\\]jupyter[/\\](labextensions|nbextensions)[/\\]|^share/jupyter/(lab|nb)extensions/"
+)
+_PROCESS_MAP = "/proc/self/maps"
+
+
+class Verdict(NamedTuple):
+    """Whether to restart, and the loaded modules (top-level names) that are the reason."""
+
+    level: str = "none"
+    modules: Tuple[str, ...] = ()
+    reload_page: bool = False
+    """Whether something changed that the browser has loaded."""
+
+
+def judge(
+    changed_files: Iterable[str],
+    changed_packages: Iterable[Mapping[str, Any]] = (),
+    waiting: Iterable[str] = (),
+    modules: Mapping[str, ModuleType] | None = None,
+) -> Verdict:
+    """Compare what changed with what is loaded.
+
+    Parameters
+    ----------
+    changed_files
+        Absolute paths of files that were removed or replaced.
+    changed_packages
+        ``name``, ``action`` and ``distributions`` of each package of the change.
+    waiting
+        Names of new ``.pth`` files whose code runs only when Python starts.
+    modules
+        What is loaded; by default ``sys.modules``.
+    """
+    paths = _Paths()
+    changed = {paths.normal(path) for path in changed_files}
+    packages = list(changed_packages)
+    required, recommended = _loaded(changed, modules if modules is not None else sys.modules, paths)
+    required |= _mapped(changed, paths) | _stack(packages)
+    if _standard_library(changed, paths):
+        required.add("python")
+    recommended |= set(waiting)
+    front_end = any(_FRONT_END.search(path) for path in changed) or _brings_front_end(packages)
+    level = "required" if required else "recommended" if recommended else "none"
+    return Verdict(level, tuple(sorted(required or recommended)), front_end)
+
+
+class _Paths:
+    """Paths that can be compared: real folders, but the file's own name, which may be a link into a cache."""
+
+    def __init__(self) -> None:
+        self._folders: Dict[str, str] = {}
+
+    def normal(self, path: str) -> str:
+        folder, name = os.path.split(path)
+        real = self._folders.get(folder)
+        if real is None:
+            real = self._folders[folder] = os.path.realpath(folder)
+        return os.path.normcase(os.path.join(real, name))
+
+
+def _loaded(changed: Set[str], modules: Mapping[str, ModuleType], paths: _Paths) -> Tuple[Set[str], Set[str]]:
+    """Top-level names of the loaded modules that changed: those that can't be exchanged, and the others."""
+    required: Set[str] = set()
+    recommended: Set[str] = set()
+    folders: Dict[str, str] = {}
+    for name, module in list(modules.items()):
+        top = name.partition(".")[0]
+        for path in _files(module):
+            normal = paths.normal(path)
+            if normal in changed:
+                (required if _BINARY.search(normal) else recommended).add(top)
+            if os.path.basename(normal).startswith("__init__."):
+                folders[os.path.dirname(normal)] = top
+    for path in changed:  # a submodule that would be imported later, from a package that is loaded
+        if path.endswith((".py", ".pyc")) or _BINARY.search(path):
+            recommended |= _package_of(path, folders)
+    return required, recommended - required
+
+
+def _files(module: ModuleType) -> List[str]:
+    """The files a module came from. From its ``__dict__``: lazy modules import things when asked for attributes."""
+    try:
+        values = object.__getattribute__(module, "__dict__")
+    except AttributeError:  # anything can be in sys.modules
+        return []
+    found = [values.get("__file__"), values.get("__cached__")]
+    return [path for path in found if isinstance(path, str) and path]
+
+
+def _package_of(path: str, folders: Mapping[str, str]) -> Set[str]:
+    """The loaded package that ``path`` lies in, if any. Namespace packages aren't: their folder is shared."""
+    folder = os.path.dirname(path)
+    while True:
+        if folder in folders:
+            return {folders[folder]}
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return set()
+        folder = parent
+
+
+def _mapped(changed: Set[str], paths: _Paths) -> Set[str]:
+    """Shared libraries that are mapped into this process, where the system tells."""
+    binaries = {path for path in changed if _BINARY.search(path)}
+    if not binaries or not os.path.exists(_PROCESS_MAP):
+        return set()
+    with open(_PROCESS_MAP, encoding="utf-8", errors="surrogateescape") as file:
+        lines = (line.rstrip("\n").split(None, 5) for line in file)
+        mapped = {parts[5] for parts in lines if len(parts) > 5}  # noqa: PLR2004  the sixth field is the path
+    mapped = {paths.normal(re.sub(r" \(deleted\)$", "", path)) for path in mapped}
+    # An extension module is named by its package already; what is left has no other name than its file's.
+    own = {path for path in binaries & mapped if "site-packages" not in path}
+    return {os.path.basename(path).partition(".")[0] for path in own}
+
+
+def _stack(packages: Iterable[Mapping[str, Any]]) -> Set[str]:
+    """Packages this kernel runs on, unless they are new."""
+    names = set()
+    for package in packages:
+        if package.get("action") != "install":
+            names |= {_normalized(name) for name in [str(package.get("name")), *package.get("distributions", ())]}
+    return names & KERNEL_STACK
+
+
+def _standard_library(changed: Set[str], paths: _Paths) -> bool:
+    """Whether a module of Python itself changed."""
+    library = paths.normal(os.path.join(sysconfig.get_path("stdlib"), ""))
+    packages = (os.path.join(library, "site-packages"), os.path.join(library, "dist-packages"))
+    return any(path.startswith(library) and not path.startswith(packages) for path in changed)
+
+
+def _brings_front_end(packages: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a package that was put in place has parts for the browser, by its ``RECORD``."""
+    from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415  only after a change
+
+    for package in packages:
+        for name in package.get("distributions", ()):
+            try:
+                record = distribution(name).read_text("RECORD") or ""
+            except PackageNotFoundError:  # removed
+                continue
+            if re.search(r"share/jupyter/(lab|nb)extensions/", record):
+                return True
+    return False
+
+
+def _normalized(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def render(verdict: Verdict) -> Dict[str, str]:
+    """The verdict as a display: text and HTML."""
+    sentences = []
+    if verdict.level == "required":
+        sentences.append(
+            f"restart the kernel now: {_names(verdict.modules)} changed and can't be exchanged in a running one"
+        )
+    elif verdict.level == "recommended":
+        sentences.append(
+            f"restart the kernel to use what changed: {_names(verdict.modules)} {_verb(verdict.modules)} loaded"
+        )
+    else:
+        sentences.append("no restart needed")
+    if verdict.reload_page:
+        sentences.append("reload the page: parts of the change run in the browser")
+    text = "\n".join(sentences)
+    colour = {"none": "success", "recommended": "warn", "required": "error"}[verdict.level]
+    style = f"border-left: 3px solid var(--jp-{colour}-color1, currentColor); padding-left: 8px"
+    body = "<br>".join(html.escape(sentence) for sentence in sentences)
+    return {"text/plain": text, "text/html": f'<div style="{style}">{body}</div>'}
+
+
+def _names(modules: Tuple[str, ...]) -> str:
+    shown = ", ".join(modules[:NAMED])
+    more = len(modules) - NAMED
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _verb(modules: Tuple[str, ...]) -> str:
+    return "is" if len(modules) == 1 else "are"
