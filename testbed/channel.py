@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import platform
+import shutil
 import sys
 import tarfile
 import zipfile
@@ -147,6 +148,7 @@ class Channel:
             data = content.conda() if format == "conda" else content.tar_bz2()
             target = self.path / filename
             target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)  # it may be a hard link into another channel
             target.write_bytes(data)
             self._records[filename] = {
                 **source.index(),
@@ -154,6 +156,19 @@ class Channel:
                 "sha256": hashlib.sha256(data).hexdigest(),
                 "size": len(data),
             }
+        return self
+
+    def include(self, other: Channel) -> Channel:
+        """Take another channel's packages in, as hard links where that can be."""
+        for filename, record in other._records.items():
+            target = self.path / filename
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            try:
+                target.hardlink_to(other.path / filename)
+            except OSError:  # another file system
+                shutil.copyfile(other.path / filename, target)
+            self._records[filename] = record
         return self
 
     def remove(self, name: str, version: str | None = None) -> Channel:

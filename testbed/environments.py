@@ -1,0 +1,151 @@
+"""Real environments: conda prefixes from a local channel, venvs made by uv, kernelspecs, interpreters."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+__all__ = [
+    "available_interpreters",
+    "conda_environment",
+    "kernelspec",
+    "make_venv",
+    "tool",
+    "uv_install",
+]
+
+_REDIRECTS = re.compile(r"(CONDA|PIP|UV|VIRTUAL_ENV|PYTHON|MAMBA)(_.*|HOME|PATH|USERBASE|STARTUP)?$")
+CREATED = "2025-01-01 00:00:00"
+
+
+def tool(name: str) -> str:
+    """A tool installed beside the running interpreter, or on PATH."""
+    own = Path(sys.executable).with_name(name)
+    found = str(own) if own.is_file() else shutil.which(name)
+    if found is None:
+        msg = f"{name} is neither beside {sys.executable} nor on PATH"
+        raise FileNotFoundError(msg)
+    return found
+
+
+def conda_environment(
+    prefix: Path, *, channels: Sequence[str], cache: Path, specs: Sequence[str] = ("python",)
+) -> Path:
+    """Create a conda environment, with what conda itself would write into ``conda-meta/history``.
+
+    Parameters
+    ----------
+    prefix
+        Where; must not exist or be empty.
+    channels
+        Channel URLs in priority order.
+    cache
+        Package and repodata cache; packages are hard-linked from here.
+    specs
+        MatchSpecs the user asked for.
+    """
+    order = {"channels": list(channels), "specs": list(specs), "prefix": str(prefix), "cache": str(cache)}
+    packages = json.loads(_run([sys.executable, "-m", "testbed.conda_worker"], stdin=json.dumps(order), cwd=_ROOT))
+    lines = [
+        f"==> {CREATED} <==",
+        f"# cmd: conda create --prefix {prefix} {' '.join(specs)}",
+        "# conda version: 26.7.0",
+        *(f"+{package}" for package in packages),
+        f"# update specs: {list(specs)!r}",
+    ]
+    history = prefix / "conda-meta" / "history"
+    history.parent.mkdir(parents=True, exist_ok=True)
+    history.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return prefix
+
+
+_ROOT = Path(__file__).parents[1]
+
+
+def make_venv(path: Path, python: Path | str = sys.executable, *, pip: bool = False) -> Path:
+    """Create a venv by uv and return its interpreter; ``pip`` is the one that came with the interpreter."""
+    _run([tool("uv"), "venv", "--quiet", "--no-project", "--no-config", "--python", str(python), str(path)])
+    executable = path / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    if pip:
+        where = "import ensurepip, os; print(os.path.join(os.path.dirname(ensurepip.__file__), '_bundled'))"
+        bundled = Path(_run([str(executable), "-I", "-c", where]).strip())
+        uv_install(executable, *bundled.glob("pip-*.whl"))
+    return executable
+
+
+def uv_install(python: Path, *requirements: str | Path, index_url: str = "", cache: Path | None = None) -> None:
+    """Install into an environment by uv: from the given index, or from given wheels alone."""
+    index = ["--index-url", index_url] if index_url else ["--no-index", "--offline"]
+    cached = ["--cache-dir", str(cache)] if cache else ["--no-cache"]
+    command = [tool("uv"), "pip", "install", "--quiet", "--no-config", *cached, *index, "--python", str(python)]
+    _run([*command, *(str(requirement) for requirement in requirements)])
+
+
+def kernelspec(  # noqa: PLR0913  a kernelspec has that many parts
+    folder: Path,
+    name: str,
+    executable: Path | str,
+    *,
+    display_name: str = "",
+    argv: Sequence[str] = (),
+    extra: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    metadata: Mapping[str, object] | None = None,
+    language: str = "python",
+) -> Path:
+    """Write ``kernels/NAME/kernel.json`` under a Jupyter data folder; ``argv`` replaces the usual command."""
+    usual = [str(executable), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {
+        "argv": [*(argv or usual), *extra],
+        "display_name": display_name or name,
+        "language": language,
+        "env": dict(env or {}),
+        "metadata": {"debugger": False, **(metadata or {})},
+    }
+    target = folder / "kernels" / name / "kernel.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(spec, indent=2), encoding="utf-8")
+    return target
+
+
+@cache
+def available_interpreters() -> dict[str, Path]:
+    """The interpreters from 3.8 on that start here, one for each minor: pyenv's first, then PATH's."""
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    found: dict[str, Path] = {}
+    for minor in (f"3.{number}" for number in range(8, 16)):
+        candidates = [str(path) for path in sorted(root.glob(f"versions/{minor}.*/bin/python{minor}"))]
+        candidates += [path for path in (shutil.which(f"python{minor}"),) if path]
+        for candidate in candidates:
+            if (executable := _starts(candidate, minor)) is not None:
+                found[minor] = executable
+                break
+    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    found.setdefault(own, Path(sys.executable))
+    return dict(sorted(found.items(), key=lambda item: int(item[0].split(".")[1])))
+
+
+def _starts(candidate: str, minor: str) -> Path | None:
+    question = "import sys, venv, ssl; print('%d.%d' % sys.version_info[:2]); print(sys.executable)"
+    done = subprocess.run([candidate, "-I", "-c", question], capture_output=True, text=True, check=False)
+    answer = done.stdout.splitlines()
+    return Path(answer[1]) if done.returncode == 0 and answer[0] == minor else None
+
+
+def _run(argv: Sequence[str], *, stdin: str = "", cwd: Path | None = None) -> str:
+    """Run to the end, without the variables that would send a tool elsewhere."""
+    env = {name: value for name, value in os.environ.items() if not _REDIRECTS.fullmatch(name)}
+    if "UV_CACHE_DIR" in os.environ:
+        env["UV_CACHE_DIR"] = os.environ["UV_CACHE_DIR"]
+    done = subprocess.run(argv, input=stdin, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        msg = f"{' '.join(argv)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        raise RuntimeError(msg)
+    return done.stdout
