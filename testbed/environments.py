@@ -74,9 +74,9 @@ def make_venv(path: Path, python: Path | str = sys.executable, *, pip: bool = Fa
     _run([tool("uv"), "venv", "--quiet", "--no-project", "--no-config", "--python", str(python), str(path)])
     executable = path / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if pip:
-        where = "import ensurepip, os; print(os.path.join(os.path.dirname(ensurepip.__file__), '_bundled'))"
-        bundled = Path(_run([str(executable), "-I", "-c", where]).strip())
-        uv_install(executable, *bundled.glob("pip-*.whl"))
+        question = "import ensurepip; print(ensurepip.__path__[0]); print(ensurepip.version())"
+        folder, version = _run([str(executable), "-I", "-c", question]).splitlines()
+        uv_install(executable, next(Path(folder, "_bundled").glob(f"pip-{version}-*.whl")))
     return executable
 
 

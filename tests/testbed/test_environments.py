@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from testbed.channel import Channel
+from testbed.environments import available_interpreters, conda_environment, kernelspec, make_venv
+
+
+def test_venvs_with_and_without_pip(tmp_path: Path) -> None:
+    for pip in (False, True):
+        python = make_venv(tmp_path / f"venv-{pip}", pip=pip)
+        done = subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False)
+        assert (done.returncode == 0) is pip
+
+
+@pytest.mark.parametrize("minor", available_interpreters())
+def test_each_interpreter_makes_a_venv_with_pip(tmp_path: Path, minor: str) -> None:
+    python = make_venv(tmp_path / "venv", available_interpreters()[minor], pip=True)
+    assert f"(python {minor})" in subprocess.check_output([python, "-m", "pip", "--version"], text=True)
+
+
+def test_interpreters_are_really_what_they_are_called() -> None:
+    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    assert own in available_interpreters()
+
+
+def test_what_can_not_be_solved_says_why(conda_channel: Channel, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="tb-alpha"):
+        conda_environment(
+            tmp_path / "env", channels=[conda_channel.url], cache=tmp_path / "cache", specs=("tb-beta", "tb-gamma")
+        )
+
+
+def test_kernelspec(tmp_path: Path) -> None:
+    spec = json.loads(kernelspec(tmp_path, "one", "/py", extra=["--x"], env={"A": "b"}).read_text())
+    assert spec["argv"] == ["/py", "-m", "ipykernel_launcher", "-f", "{connection_file}", "--x"]
+    assert (spec["env"], spec["display_name"], spec["language"]) == ({"A": "b"}, "one", "python")
