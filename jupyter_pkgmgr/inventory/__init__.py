@@ -1,1 +1,18 @@
 """What is installed, which tool owns each file, what is shadowed or clobbered."""
+
+from ._read import fingerprint, read_inventory
+from .history import History, Revision, read_history, spec_name
+from .inventory import Distribution, Inventory, PackageState, Problem
+
+__all__ = [
+    "Distribution",
+    "History",
+    "Inventory",
+    "PackageState",
+    "Problem",
+    "Revision",
+    "fingerprint",
+    "read_history",
+    "read_inventory",
+    "spec_name",
+]

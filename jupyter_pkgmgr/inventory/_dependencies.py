@@ -1,0 +1,145 @@
+"""Who needs whom, and which needs aren't met."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName, default_environment
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion
+
+from jupyter_pkgmgr.model import Ecosystem, Environment, Package
+
+from .history import spec_name
+from .inventory import Distribution, Inventory, Problem
+
+__all__ = ["broken_dependencies", "dependents"]
+
+
+def broken_dependencies(inventory: Inventory) -> tuple[Problem, ...]:
+    """Requirements of Python distributions and conda's depends that what is installed doesn't meet."""
+    markers = _markers(inventory.environment)
+    problems: list[Problem] = []
+    for distribution in inventory.distributions.values():
+        for text in distribution.requires:
+            problems += _check(distribution, text, inventory, markers)
+    return (*problems, *_missing_conda(inventory))
+
+
+def dependents(inventory: Inventory, package: Package) -> tuple[Package, ...]:
+    """The packages that need this one by name."""
+    markers = _markers(inventory.environment)
+    provided = {name for name, _ in package.provides}
+    if package.ecosystem is Ecosystem.PYPI:
+        provided.add(canonicalize_name(package.name))
+    found: dict[tuple[Ecosystem, str], Package] = {}
+    for distribution in inventory.distributions.values():
+        owner = distribution.owner
+        # what conda installed is held together by conda's depends, which are looked at below
+        if package.ecosystem is Ecosystem.CONDA is owner.ecosystem or owner.key == package.key:
+            continue
+        if any(canonicalize_name(need.name) in provided for need in _needs(distribution, markers)):
+            found[owner.key] = owner
+    if package.ecosystem is Ecosystem.CONDA:
+        name = package.name.lower()
+        for other in inventory.packages:
+            if other.ecosystem is Ecosystem.CONDA and any(spec_name(spec) == name for spec in other.depends):
+                found[other.key] = other
+    return tuple(sorted(found.values(), key=lambda each: each.name.lower()))
+
+
+def _check(distribution: Distribution, text: str, inventory: Inventory, markers: dict[str, str]) -> Iterator[Problem]:
+    """What is wrong with one requirement. Extras aren't followed: nothing records which were asked for."""
+    who = f"{distribution.name} {distribution.version}"
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        yield Problem(
+            reference="unreadable-requirement",
+            message=f"{who} has a requirement that can't be read: {text}",
+            packages=(distribution.name,),
+            path=distribution.path,
+        )
+        return
+    if not _applies(requirement, markers):
+        return
+    name = canonicalize_name(requirement.name)
+    installed = inventory.distributions.get(name)
+    wanted = f"{requirement.name}{requirement.specifier}"
+    if installed is None:
+        yield Problem(
+            reference="missing-dependency",
+            message=f"{who} needs {wanted}, which isn't installed",
+            packages=(distribution.name, name),
+            path=distribution.path,
+            hint=f"%pkg install {_quoted(wanted)}",
+        )
+    elif not _satisfies(requirement, installed.version):
+        yield Problem(
+            reference="version-conflict",
+            message=f"{who} needs {wanted}, but {name} {installed.version} is installed",
+            packages=(distribution.name, name),
+            path=distribution.path,
+            hint=f"%pkg install {_quoted(wanted)}",
+        )
+
+
+def _missing_conda(inventory: Inventory) -> Iterator[Problem]:
+    for package in inventory.packages:
+        if package.ecosystem is not Ecosystem.CONDA:
+            continue
+        for spec in package.depends:
+            name = spec_name(spec)
+            # names with two underscores are virtual packages: the machine's own abilities
+            if name and not name.startswith("__") and inventory.conda(name) is None:
+                yield Problem(
+                    reference="missing-dependency",
+                    message=f"{package.name} {package.version} needs conda package {spec}, which isn't installed",
+                    packages=(package.name, name),
+                    path=package.location,
+                    hint=f"%pkg install {_quoted(f'conda::{spec}')}",
+                )
+
+
+def _needs(distribution: Distribution, markers: dict[str, str]) -> Iterator[Requirement]:
+    for text in distribution.requires:
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:  # broken_dependencies reports it
+            continue
+        if _applies(requirement, markers):
+            yield requirement
+
+
+def _applies(requirement: Requirement, markers: dict[str, str]) -> bool:
+    if requirement.marker is None:
+        return True
+    try:
+        return requirement.marker.evaluate(dict(markers))
+    except (UndefinedComparison, UndefinedEnvironmentName, InvalidVersion):
+        return True  # a marker nobody can evaluate can't excuse a missing dependency
+
+
+def _satisfies(requirement: Requirement, version: str) -> bool:
+    try:
+        return requirement.specifier.contains(version, prereleases=True)
+    except InvalidVersion:
+        return not requirement.specifier
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if " " in text else text
+
+
+def _markers(environment: Environment) -> dict[str, str]:
+    """The environment's own marker values; where it told none, ours with its Python version."""
+    markers = {key: str(value) for key, value in default_environment().items()}
+    if environment.python is not None:
+        markers |= {
+            "python_version": environment.python.minor,
+            "python_full_version": environment.python.version,
+            "implementation_name": environment.python.implementation,
+        }
+        markers |= dict(environment.python.markers)
+    return markers | {"extra": ""}
