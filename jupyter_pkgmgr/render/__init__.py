@@ -4,11 +4,13 @@ from .errors import render_error
 from .lists import render_environment, render_packages, render_problems, render_search, render_show, render_why
 from .plans import render_outcome, render_plan, render_satisfied
 from .progress import Progress
-from .rendered import Rendered
+from .rendered import Rendered, plain, preformatted
 
 __all__ = [
     "Progress",
     "Rendered",
+    "plain",
+    "preformatted",
     "render_environment",
     "render_error",
     "render_outcome",

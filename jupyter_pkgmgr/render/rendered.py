@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from jupyter_pkgmgr.model import redact
 
-__all__ = ["MUTED", "Rendered", "block", "clean", "columns", "esc", "muted", "plain", "table"]
+__all__ = ["MUTED", "Rendered", "block", "clean", "columns", "esc", "muted", "plain", "preformatted", "table"]
 
 MUTED = "var(--jp-content-font-color2, #666)"
 _BORDER = "var(--jp-border-color2, #ccc)"
@@ -46,6 +46,11 @@ def plain(text: str) -> Rendered:
 def block(inner: str, *, color: str = "inherit") -> str:
     """A block in the page's own font size and, unless told otherwise, colour."""
     return f'<div class="jupyter-pkgmgr" style="line-height:1.45;color:{color}">{inner}</div>'
+
+
+def preformatted(text: str) -> Rendered:
+    """Text whose columns matter."""
+    return Rendered(text=clean(text), html=block(f'<pre style="margin:0;font-size:90%">{esc(text)}</pre>'))
 
 
 def muted(inner: str) -> str:

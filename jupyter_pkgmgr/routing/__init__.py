@@ -1,6 +1,7 @@
 """From specs, environment, inventory and catalog to a plan: which engine for what, in which order, and why."""
 
 from .assign import conda_candidates, installed_as
+from .choose import choose_engine
 from .context import ChannelQuery, Context, EngineChoice, IndexMetadata, active_requirements
 from .planner import make_plan
 
@@ -10,6 +11,7 @@ __all__ = [
     "EngineChoice",
     "IndexMetadata",
     "active_requirements",
+    "choose_engine",
     "conda_candidates",
     "installed_as",
     "make_plan",

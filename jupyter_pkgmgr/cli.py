@@ -1,0 +1,149 @@
+"""``jupyter pkg VERB …``: the same verbs in a terminal; ``--json`` for machines.
+
+Data goes to stdout, progress and questions to stderr. Exit codes: 0 done, 1 failed or blocked, 2 wrong usage,
+130 stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jupyter_pkgmgr import __version__
+from jupyter_pkgmgr.commands import Command, parse_arguments
+from jupyter_pkgmgr.environments import from_interpreter, from_kernelspec, from_prefix
+from jupyter_pkgmgr.model import SCHEMA, Cancellation, Environment, Plan
+from jupyter_pkgmgr.model.errors import CancelledError, EnvironmentProblem, PkgError, UsageError
+from jupyter_pkgmgr.render import Rendered, render_error
+from jupyter_pkgmgr.service import PackageService
+from jupyter_pkgmgr.verbs import Runner
+
+__all__ = ["main"]
+
+_WHERE = ("--prefix", "--python", "--kernel")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words == ["--version"]:
+        print(__version__)  # noqa: T201  what a terminal is for
+        return 0
+    as_json, verbose = "--json" in words, bool({"-v", "--verbose"} & set(words))
+    cancel = Cancellation()
+    signal.signal(signal.SIGINT, lambda *_: cancel.cancel())
+    try:
+        where, words = _where(words)
+        command = parse_arguments(words, base=Path.cwd(), typed=f"jupyter pkg {' '.join(words)}")
+        return _run(command, where, cancel)
+    except PkgError as error:
+        if as_json:
+            print(json.dumps({"schema": SCHEMA, "error": error.to_json()}, indent=2))  # noqa: T201
+        else:
+            _say(f"error: {render_error(error, verbose=verbose).text}")
+        return 2 if isinstance(error, UsageError) else 130 if isinstance(error, CancelledError) else 1
+
+
+def _run(command: Command, where: dict[str, str], cancel: Cancellation) -> int:
+    with PackageService() as service:
+        environment = _environment(where, command)
+        screen = _Screen(quiet=command.json)
+        confirm = _ask if sys.stdin.isatty() and not (command.yes or command.json) else lambda _: True
+        runner = Runner(service, environment, screen.show, cancel=cancel, confirm=confirm, program="jupyter pkg")
+        report = runner.run(command)
+        screen.end()
+    if command.json:
+        print(json.dumps(report.json, indent=2))  # noqa: T201
+    return report.exit
+
+
+def _where(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Take ``--prefix PATH``, ``--python PATH`` and ``--kernel NAME`` out of the words before the verb."""
+    found: dict[str, str] = {}
+    rest = list(words)
+    while rest and rest[0].partition("=")[0] in _WHERE:
+        option, equals, value = rest.pop(0).partition("=")
+        if not equals:
+            if not rest:
+                raise UsageError(f"{option} needs a value")
+            value = rest.pop(0)
+        found[option] = value
+    if len(found) > 1:
+        raise UsageError(f"{' and '.join(found)} name two places; one is enough")
+    return found, rest
+
+
+def _environment(where: dict[str, str], command: Command) -> Environment:
+    if "--prefix" in where:
+        return from_prefix(Path(where["--prefix"]).absolute())
+    if "--python" in where:
+        return from_interpreter(Path(where["--python"]).absolute())
+    if "--kernel" in where:
+        return _kernel(where["--kernel"])
+    active = os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX")
+    if active and command.verb != "help":
+        return from_prefix(Path(active))
+    return from_interpreter(Path(sys.executable))
+
+
+def _kernel(name: str) -> Environment:
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    try:
+        spec = KernelSpecManager().get_kernel_spec(name)
+    except NoSuchKernel:
+        raise EnvironmentProblem(
+            f"there is no kernel {name!r}", reference="no-such-kernel", hint="jupyter kernelspec list"
+        ) from None
+    return from_kernelspec(spec.to_dict(), server=Path(sys.prefix))
+
+
+def _ask(plan: Plan) -> bool:
+    changes = len(plan.changes)
+    print(f"Apply {changes} {'change' if changes == 1 else 'changes'}? [Y/n] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    return sys.stdin.readline().strip().lower() in {"", "y", "yes"}
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201
+
+
+class _Screen:
+    """Shows things in a terminal: results to stdout; a progress line is rewritten in place, or left out in a pipe."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._live = sys.stderr.isatty()
+        self._current = ""
+
+    def show(self, key: str, rendered: Rendered) -> None:
+        """Show one thing; a ``step-`` key is a progress line."""
+        if self._quiet:
+            return
+        if key.startswith("step-"):
+            self._progress(key, rendered.text)
+            return
+        self.end()
+        print(rendered.text, flush=True)  # noqa: T201
+
+    def _progress(self, key: str, text: str) -> None:
+        if not self._live:
+            return
+        if self._current not in ("", key):
+            print(file=sys.stderr)  # noqa: T201
+        self._current = key
+        print(f"\r\x1b[2K{text}", end="", file=sys.stderr, flush=True)  # noqa: T201
+
+    def end(self) -> None:
+        """Finish the line that is being rewritten."""
+        if self._current:
+            print(file=sys.stderr)  # noqa: T201
+            self._current = ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

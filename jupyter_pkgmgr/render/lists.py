@@ -1,0 +1,144 @@
+"""How lists look: packages, search results, one package, reasons, problems, the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jupyter_pkgmgr.inventory import Inventory, Problem
+from jupyter_pkgmgr.model import Ecosystem, Environment, OriginKind, Package
+from jupyter_pkgmgr.service import Details, Reasons, SearchAnswer, SettingsInForce
+
+from .plans import describe_environment
+from .rendered import Rendered, block, clean, columns, esc, muted, plain, table
+
+__all__ = [
+    "render_environment",
+    "render_packages",
+    "render_problems",
+    "render_search",
+    "render_show",
+    "render_why",
+]
+
+
+def _lines(lines: Sequence[str]) -> str:
+    return "\n".join(clean(line) for line in lines)
+
+
+def render_packages(packages: Sequence[Package], inventory: Inventory) -> Rendered:
+    """The installed packages: name, version, where from, and what is special about each."""
+    if not packages:
+        return plain("no such package is installed" if inventory.packages else "nothing is installed")
+    rows = [[item.name, item.version, _origin(item), _remark(item, inventory)] for item in packages]
+    conda = sum(1 for item in packages if item.ecosystem is Ecosystem.CONDA)
+    count = f"{len(packages)} packages: {conda} from conda, {len(packages) - conda} from PyPI"
+    count = count if conda else f"{len(packages)} {'package' if len(packages) == 1 else 'packages'}"
+    html_rows = [[esc(name), esc(version), esc(origin), muted(esc(remark))] for name, version, origin, remark in rows]
+    scroll = f'<div style="max-height:24em;overflow:auto">{table(["Package", "Version", "From", ""], html_rows)}</div>'
+    return Rendered(text=_lines([count, *columns(rows)]), html=block(f"<b>{esc(count)}</b>{scroll}"))
+
+
+def _origin(package: Package) -> str:
+    if package.origin.kind is OriginKind.INDEX or package.origin.kind is OriginKind.UNKNOWN:
+        return "PyPI" if package.ecosystem is Ecosystem.PYPI else package.origin.location or "conda"
+    return package.origin.location or package.origin.kind.value
+
+
+def _remark(package: Package, inventory: Inventory) -> str:
+    remarks = ["requested"] if package.requested else []
+    if package.origin.kind in (OriginKind.EDITABLE, OriginKind.VCS, OriginKind.PATH, OriginKind.URL):
+        remarks.append(package.origin.kind.value)
+    return ", ".join([*remarks, *sorted(inventory.states(package))])
+
+
+def render_search(answer: SearchAnswer) -> Rendered:
+    """What a search found, best match first."""
+    if not answer.hits:
+        return plain("\n".join([f"nothing found for {answer.query}", *answer.notes]))
+    rows = [
+        [hit.name, hit.version, hit.origin, hit.installed and f"installed: {hit.installed}", hit.summary[:80]]
+        for hit in answer.hits
+    ]
+    html_rows = [[f"<b>{esc(row[0])}</b>", esc(row[1]), esc(row[2]), esc(row[3]), muted(esc(row[4]))] for row in rows]
+    notes = "".join(f"<div>{muted(esc(note))}</div>" for note in answer.notes)
+    return Rendered(
+        text=_lines([*columns(rows, indent=""), *(f"note: {note}" for note in answer.notes)]),
+        html=block(table(["Package", "Newest", "From", "Here", ""], html_rows) + notes),
+    )
+
+
+def render_show(details: Details, *, verbose: bool = False) -> Rendered:
+    """Everything about one package, a fact a line."""
+    rows = [[label, text] for label, text in _facts(details, verbose=verbose) if text]
+    html_rows = [[muted(esc(label)), esc(text)] for label, text in rows]
+    return Rendered(
+        text=_lines([details.name, *columns(rows)]),
+        html=block(f"<b>{esc(details.name)}</b>{table(['', ''], html_rows)}"),
+    )
+
+
+def _facts(details: Details, *, verbose: bool) -> list[tuple[str, str]]:
+    facts = [("summary", details.summary)]
+    for package in details.installed:
+        requested = {True: ", requested", False: ", a dependency", None: ""}[package.requested]
+        build = f" {package.build}" if package.build else ""
+        facts.append(("installed", f"{package.version}{build} from {_origin(package)}{requested}"))
+    facts += [
+        ("would come from", details.source),
+        ("available", ", ".join(details.versions if verbose else details.versions[:10])),
+        ("licence", details.license),
+        ("imports", ", ".join(details.imports)),
+        ("needs", ", ".join(details.depends)),
+        ("needed by", ", ".join(details.needed_by)),
+        ("files", f"{details.files} files" if details.files else ""),
+        ("note", "; ".join(details.notes)),
+    ]
+    return facts
+
+
+def render_why(reasons: Reasons) -> Rendered:
+    """Who needs a package: each chain from something requested down to it."""
+    package = reasons.package
+    head = f"{package.name} {package.version}"
+    if package.requested:
+        head += " was requested"
+    elif not reasons.chains:
+        head += ": nothing installed needs it"
+    lines = [" ← ".join(reversed(chain)) for chain in reasons.chains]
+    body = "".join(f"<div>{esc(line)}</div>" for line in lines)
+    return Rendered(text=_lines([head, *(f"  {line}" for line in lines)]), html=block(f"<b>{esc(head)}</b>{body}"))
+
+
+def render_problems(problems: Sequence[Problem], environment: Environment) -> Rendered:
+    """What is wrong, each with what mends it."""
+    if not problems:
+        return plain(f"no problems found in {describe_environment(environment)}")
+    head = f"{len(problems)} {'problem' if len(problems) == 1 else 'problems'} in {describe_environment(environment)}"
+    lines, parts = [head], [f"<b>{esc(head)}</b>"]
+    for problem in problems:
+        lines.append(f"  {problem.message}")
+        hint = ""
+        if problem.hint:
+            lines.append(f"    hint: {problem.hint}")
+            hint = f"<br>{muted('hint: ' + esc(problem.hint))}"
+        parts.append(f'<div style="margin-top:4px">{esc(problem.message)}{hint}</div>')
+    return Rendered(text=_lines(lines), html=block("".join(parts)))
+
+
+def render_environment(environment: Environment, settings: SettingsInForce, *, verbose: bool = False) -> Rendered:
+    """Which environment this is, how that is known, what may be done to it, and with which tools."""
+    python = environment.python
+    rows = [
+        ["environment", describe_environment(environment)],
+        ["prefix", str(environment.prefix)],
+        ["python", str(python.executable) if python else "none"],
+        ["made by", environment.owner],
+        *(
+            ["state", f"{policy.kind}{': ' + policy.message if policy.message else ''}"]
+            for policy in environment.policies
+        ),
+        *(["because", f"{item.source}: {item.detail}"] for item in environment.evidence),
+        *([label, text] for label, text in (settings.everything if verbose else settings.summary)),
+    ]
+    html_rows = [[muted(esc(label)), esc(text)] for label, text in rows]
+    return Rendered(text=_lines(columns(rows, indent="")), html=block(table(["", ""], html_rows)))

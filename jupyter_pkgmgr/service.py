@@ -1,0 +1,404 @@
+"""``PackageService``: the one facade that every face uses.
+
+It gathers what a request needs (environment, inventory, settings, catalogs, engines), asks the router for a plan
+and hands plans to be applied. Its methods may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Self
+
+from packaging.utils import canonicalize_name
+
+from jupyter_pkgmgr import names
+from jupyter_pkgmgr.catalog import CondaCatalog, PyPICatalog
+from jupyter_pkgmgr.engines import default_engines
+from jupyter_pkgmgr.engines.conda_executables import available_executables
+from jupyter_pkgmgr.engines.protocol import Engine
+from jupyter_pkgmgr.engines.rattler import RattlerEngine, unhonoured
+from jupyter_pkgmgr.environments import (
+    CondaSettings,
+    IndexSettings,
+    read_conda_settings,
+    read_index_settings,
+    with_channels,
+)
+from jupyter_pkgmgr.inventory import Inventory, Problem, read_inventory
+from jupyter_pkgmgr.model import (
+    Cancellation,
+    Ecosystem,
+    Environment,
+    EventSink,
+    Options,
+    Outcome,
+    Package,
+    Plan,
+    Request,
+    ignore_events,
+    redact,
+)
+from jupyter_pkgmgr.model.errors import CatalogError, PackageNotFoundError
+from jupyter_pkgmgr.routing import Context, EngineChoice, choose_engine, conda_candidates, make_plan
+from jupyter_pkgmgr.transactions import apply_plan
+
+__all__ = ["Details", "Hint", "PackageService", "Reasons", "SearchAnswer", "SearchHit", "SettingsInForce"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchHit:
+    """One package that a search found."""
+
+    name: str
+    version: str
+    ecosystem: Ecosystem
+    origin: str
+    summary: str = ""
+    installed: str = ""
+    """The version that is installed, if it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchAnswer:
+    """What a search found, best match first, and what has to be said about it."""
+
+    query: str
+    hits: tuple[SearchHit, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """Everything about one package."""
+
+    name: str
+    installed: tuple[Package, ...] = ()
+    source: str = ""
+    """Where it would be taken from."""
+    versions: tuple[str, ...] = ()
+    """Available ones there, newest first."""
+    summary: str = ""
+    license: str = ""
+    imports: tuple[str, ...] = ()
+    depends: tuple[str, ...] = ()
+    needed_by: tuple[str, ...] = ()
+    files: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reasons:
+    """Who needs a package: chains of names, each from something nobody needs down to the package."""
+
+    package: Package
+    chains: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsInForce:
+    """Settings as (name, value and source) lines; secrets redacted."""
+
+    summary: tuple[tuple[str, str], ...]
+    everything: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """What to type so that a missing import works."""
+
+    package: str
+    command: str
+    text: str
+
+
+class PackageService:
+    """Packages of environments: read, plan, change. Use it as a context manager: it may hold a worker process."""
+
+    def __init__(self, engines: Mapping[str, Engine] | None = None) -> None:
+        self._engines = dict(engines or default_engines())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the worker processes."""
+        self._reader.close()
+
+    # --- change ----------------------------------------------------------------------------------------------------
+
+    def plan(
+        self,
+        environment: Environment,
+        request: Request,
+        *,
+        events: EventSink = ignore_events,
+        cancel: Cancellation | None = None,
+    ) -> Plan:
+        """Work out what a request would do. Changes nothing.
+
+        Raises
+        ------
+        PkgError
+            If there is no plan.
+        """
+        inventory = read_inventory(environment)
+        indexes = _with_options(read_index_settings(environment), request.options)
+        conda = _conda_settings(environment, request.options)
+        context = Context(
+            request=request,
+            environment=environment,
+            inventory=inventory,
+            conda_settings=conda,
+            index_settings=indexes,
+            choose_engine=functools.partial(self._choose, environment),
+            query_channels=self._reader.query,
+            index_metadata=functools.partial(_requires, indexes),
+            events=events,
+            cancel=cancel or Cancellation(),
+        )
+        return make_plan(context)
+
+    def apply(self, plan: Plan, *, events: EventSink = ignore_events, cancel: Cancellation | None = None) -> Outcome:
+        """Do what a plan says, and verify it.
+
+        Raises
+        ------
+        PlanOutdatedError
+            If the environment changed since the plan was made; then make it again.
+        PkgError
+            For whatever else goes wrong.
+        """
+        before = read_inventory(plan.environment)
+        return apply_plan(plan, self._engines, before, events=events, cancel=cancel or Cancellation())
+
+    # --- read ------------------------------------------------------------------------------------------------------
+
+    def inventory(self, environment: Environment) -> Inventory:
+        """What is installed."""
+        return read_inventory(environment)
+
+    def doctor(self, environment: Environment) -> tuple[Problem, ...]:
+        """What is wrong in the environment, each with what mends it."""
+        inventory = read_inventory(environment)
+        return (*inventory.problems, *inventory.broken_dependencies())
+
+    def search(self, environment: Environment, query: str, *, limit: int = 20) -> SearchAnswer:
+        """Look for packages in the channels (in a conda environment) and in the indexes, side by side."""
+        inventory = read_inventory(environment)
+        searches = [self._search_pypi] if environment.python else []
+        if environment.is_conda:
+            searches.insert(0, self._search_conda)
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            answers = list(pool.map(lambda search: search(environment, query, limit), searches))
+        found = [replace(hit, installed=_version_here(inventory, hit)) for hits, _ in answers for hit in hits]
+        notes = tuple(note for _, notes in answers for note in notes)
+        exact = canonicalize_name(query)
+        found.sort(key=lambda hit: (canonicalize_name(hit.name) != exact, not hit.name.startswith(query)))
+        return SearchAnswer(query=query, hits=tuple(found[:limit]), notes=notes)
+
+    def _search_conda(self, environment: Environment, query: str, limit: int) -> tuple[list[SearchHit], list[str]]:
+        catalog = CondaCatalog(read_conda_settings(environment), self._reader)
+        try:
+            result = catalog.search(query, limit=limit)
+        except CatalogError as error:
+            return [], [error.message]
+        return [_hit(package) for package in result.packages], [result.note] if result.note else []
+
+    def _search_pypi(self, environment: Environment, query: str, limit: int) -> tuple[list[SearchHit], list[str]]:
+        catalog = PyPICatalog(read_index_settings(environment))
+        try:
+            result = catalog.search(query, limit=limit)
+        except CatalogError as error:
+            return [], [error.message]
+        return [_hit(package) for package in result.packages], [result.note] if result.note else []
+
+    def show(self, environment: Environment, name: str) -> Details:
+        """Everything about one package, installed or not.
+
+        Raises
+        ------
+        PackageNotFoundError
+            If it is neither installed nor available.
+        """
+        inventory = read_inventory(environment)
+        installed = _find(inventory, name)
+        available, notes = self._available(environment, name, installed)
+        if not installed and not available:
+            near = names.near(name, ecosystem=Ecosystem.PYPI)
+            raise PackageNotFoundError(
+                f"{name} is neither installed nor available",
+                context=(*notes, *((f"similar names: {', '.join(near)}",) if near else ())),
+                hint=f"%pkg search {name}",
+            )
+        newest = available[0] if available else installed[0]
+        first = installed[0] if installed else newest
+        dependents = sorted({item.name for package in installed for item in inventory.dependents(package)})
+        return Details(
+            name=first.name,
+            installed=installed,
+            source=redact(str(newest.origin)) if available else "",
+            versions=tuple(dict.fromkeys(package.version for package in available)),
+            summary=first.summary or newest.summary,
+            license=first.license or newest.license,
+            imports=tuple(sorted({name for package in installed for name in inventory.imports(package)})),
+            depends=first.depends,
+            needed_by=tuple(dependents),
+            files=sum(len(inventory.files(package)) for package in installed),
+            notes=notes,
+        )
+
+    def _available(
+        self, environment: Environment, name: str, installed: Sequence[Package]
+    ) -> tuple[tuple[Package, ...], tuple[str, ...]]:
+        """What the ecosystem that owns the package, or else the one it would come from, has of it."""
+        owner = installed[0].ecosystem if installed else None
+        notes: list[str] = []
+        if environment.is_conda and owner is not Ecosystem.PYPI:
+            wanted = (installed[0].name,) if installed else conda_candidates(name)
+            try:
+                found = self._reader.query(read_conda_settings(environment), wanted)
+            except CatalogError as error:
+                found = ()
+                notes.append(error.message)
+            if found or owner is Ecosystem.CONDA:
+                return found, tuple(notes)
+        if environment.python is None:
+            return (), tuple(notes)
+        try:
+            return PyPICatalog(read_index_settings(environment)).versions(name), tuple(notes)
+        except PackageNotFoundError:
+            return (), tuple(notes)
+        except CatalogError as error:
+            return (), (*notes, error.message)
+
+    def why(self, environment: Environment, name: str) -> Reasons:
+        """Who needs a package.
+
+        Raises
+        ------
+        PackageNotFoundError
+            If it isn't installed.
+        """
+        inventory = read_inventory(environment)
+        found = _find(inventory, name)
+        if not found:
+            raise PackageNotFoundError(
+                f"{name} is not installed", reference="not-installed", hint="%pkg list shows what is"
+            )
+        return Reasons(package=found[0], chains=tuple(_chains(inventory, found[0])))
+
+    def settings(self, environment: Environment) -> SettingsInForce:
+        """Which channels, indexes and engines would be used, and where that was said."""
+        summary: list[tuple[str, str]] = []
+        everything: list[tuple[str, str]] = []
+        if environment.is_conda:
+            conda = read_conda_settings(environment)
+            summary.append(("channels", f"{', '.join(conda.channel_names)} ({conda.channel_priority} priority)"))
+            everything += [(item.name, f"{redact(str(item.value))} ({item.source})") for item in conda.settings]
+        if environment.python:
+            indexes = read_index_settings(environment)
+            urls = ", ".join(redact(url) for url in (indexes.index_url, *indexes.extra_index_urls))
+            summary.append(("index", f"{urls} ({indexes.source})"))
+            everything += [(name, source) for name, source in indexes.sources]
+        return SettingsInForce(summary=tuple(summary), everything=(*summary, *everything))
+
+    def missing_import(self, environment: Environment, module: str) -> Hint | None:
+        """What to install so that ``import module`` works; ``None`` where nobody knows or it is there already."""
+        inventory = read_inventory(environment)
+        known = names.for_import(module)
+        if known is None or inventory.packages_for_import(module):
+            return None
+        if environment.is_conda and known.conda:
+            package = known.conda[0]
+        else:
+            package = known.pypi[0]
+        if _find(inventory, package):
+            return None
+        command = f"%pkg install {package}"
+        return Hint(package=package, command=command, text=f"{module} comes with {package}: {command}")
+
+    # --- engines ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _reader(self) -> RattlerEngine:
+        engine = self._engines["rattler"]
+        assert isinstance(engine, RattlerEngine)  # noqa: S101  default_engines() says so
+        return engine
+
+    def _choose(self, environment: Environment, context: Context, ecosystem: Ecosystem) -> EngineChoice:
+        return choose_engine(
+            context,
+            ecosystem,
+            engines=self._engines,
+            unhonoured=unhonoured,
+            executables=functools.partial(available_executables, environment),
+        )
+
+
+def _conda_settings(environment: Environment, options: Options) -> CondaSettings | None:
+    if not environment.is_conda:
+        return None
+    settings = read_conda_settings(environment)
+    if options.channels or options.override_channels:
+        settings = with_channels(settings, options.channels, override=options.override_channels)
+    return replace(settings, offline=True) if options.offline else settings
+
+
+def _with_options(settings: IndexSettings, options: Options) -> IndexSettings:
+    return replace(
+        settings,
+        index_url=options.index_url or settings.index_url,
+        extra_index_urls=(*settings.extra_index_urls, *options.extra_index_urls),
+        find_links=(*settings.find_links, *options.find_links),
+        no_index=settings.no_index or options.no_index,
+        offline=settings.offline or options.offline,
+    )
+
+
+def _requires(settings: IndexSettings, versions: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    found = PyPICatalog(settings).metadata_many(versions)
+    return {name: metadata.requires_dist for name, metadata in found.items()}
+
+
+def _hit(package: Package) -> SearchHit:
+    return SearchHit(
+        name=package.name,
+        version=package.version,
+        ecosystem=package.ecosystem,
+        origin=redact(str(package.origin)),
+        summary=package.summary,
+    )
+
+
+def _version_here(inventory: Inventory, hit: SearchHit) -> str:
+    found = inventory.conda(hit.name) if hit.ecosystem is Ecosystem.CONDA else inventory.pypi(hit.name)
+    return found.version if found else ""
+
+
+def _find(inventory: Inventory, name: str) -> tuple[Package, ...]:
+    owner = inventory.distribution(name)
+    return inventory.find(name) or ((owner[0],) if owner else ())
+
+
+def _chains(inventory: Inventory, package: Package, *, limit: int = 10) -> list[tuple[str, ...]]:
+    """Shortest chains from packages that nobody needs, or that were requested, down to this one."""
+    chains: list[tuple[str, ...]] = []
+    seen = {package.key}
+    level: list[tuple[Package, tuple[str, ...]]] = [(package, (package.name,))]
+    while level and len(chains) < limit:
+        following: list[tuple[Package, tuple[str, ...]]] = []
+        for item, chain in level:
+            parents = [parent for parent in inventory.dependents(item) if parent.key not in seen]
+            if len(chain) > 1 and (item.requested or not parents):
+                chains.append(chain)
+            for parent in parents:
+                seen.add(parent.key)
+                following.append((parent, (parent.name, *chain)))
+        level = following
+    return chains[:limit]

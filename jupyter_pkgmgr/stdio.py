@@ -1,0 +1,172 @@
+"""The service over JSON lines on stdin and stdout, for a kernel that has no server of ours to ask.
+
+Protocol 1. The child's first line is ``{"protocol": 1, "version": "…"}``. Then, one JSON object a line:
+
+- kernel: ``{"id": 1, "method": "run", "params": {"argv_line", "cell", "cwd", "facts", "width"}}``
+- kernel: ``{"id": 1, "method": "cancel"}``
+- kernel: ``{"id": 2, "method": "hint", "params": {"module", "facts"}}``
+- child: ``{"id": 1, "display": {"key": "plan", "data": {"text/plain": …, "text/html": …}}}``; the same key again
+  replaces what was shown
+- child: ``{"id": 1, "result": {…}}`` or ``{"id": 1, "error": {…}}``, once, last
+
+It ends when stdin does, which is when the kernel ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from packaging.utils import canonicalize_name
+
+from jupyter_pkgmgr import __version__
+from jupyter_pkgmgr.commands import parse_cell, parse_line
+from jupyter_pkgmgr.environments import KernelFacts, from_kernel
+from jupyter_pkgmgr.model import Action, Cancellation, Outcome
+from jupyter_pkgmgr.model.errors import PkgError
+from jupyter_pkgmgr.render import Rendered, render_error
+from jupyter_pkgmgr.service import PackageService
+from jupyter_pkgmgr.verbs import Report, Runner
+
+__all__ = ["main"]
+
+PROTOCOL = 1
+
+
+class _Peer:
+    """One kernel on the other end of the pipes."""
+
+    def __init__(self, service: PackageService, output: TextIO) -> None:
+        self._service = service
+        self._output = output
+        self._lock = threading.Lock()
+        self._running: dict[int, Cancellation] = {}
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Write one message; a kernel that is gone is noticed by the reader."""
+        line = json.dumps(message, ensure_ascii=True, separators=(",", ":"))
+        with self._lock:
+            self._output.write(line + "\n")
+            self._output.flush()
+
+    def receive(self, message: Mapping[str, Any]) -> None:
+        """Take one message: start what it asks for in a thread of its own, or stop what runs."""
+        number, method = int(message["id"]), str(message["method"])
+        if method == "cancel":
+            if number in self._running:
+                self._running[number].cancel()
+            return
+        cancel = self._running[number] = Cancellation()
+        params = message.get("params") or {}
+        threading.Thread(
+            target=self._answer, args=(number, method, params, cancel), name=f"{method}-{number}", daemon=True
+        ).start()
+
+    def _answer(self, number: int, method: str, params: Mapping[str, Any], cancel: Cancellation) -> None:
+        verbose = "-v" in str(params.get("argv_line", "")).split()
+        try:
+            result = self._hint(params) if method == "hint" else self._run(number, params, cancel)
+            self.send({"id": number, "result": result})
+        except PkgError as error:
+            self._fail(number, error, verbose=verbose)
+        except Exception as error:  # noqa: BLE001  a defect of ours must reach the user as one sentence, not as silence
+            self._fail(number, _defect(error), verbose=verbose)
+        finally:
+            self._running.pop(number, None)
+
+    def _fail(self, number: int, error: PkgError, *, verbose: bool) -> None:
+        rendered = render_error(error, verbose=verbose)
+        self.send({"id": number, "error": {**error.to_json(), "text": rendered.text, "html": rendered.html}})
+
+    def stop_all(self) -> None:
+        """Cancel everything that runs."""
+        for cancel in list(self._running.values()):
+            cancel.cancel()
+
+    def _run(self, number: int, params: Mapping[str, Any], cancel: Cancellation) -> dict[str, Any]:
+        base = Path(str(params.get("cwd") or Path.home()))
+        line, cell = str(params.get("argv_line") or ""), params.get("cell")
+        command = parse_line(line, base=base) if cell is None else parse_cell(line, str(cell), base=base)
+
+        def show(key: str, rendered: Rendered) -> None:
+            data = {"text/plain": rendered.text, "text/html": rendered.html}
+            self.send({"id": number, "display": {"key": key, "data": data}})
+
+        def show_json(key: str, rendered: Rendered) -> None:
+            """With ``--json`` only the final document is shown."""
+
+        environment = from_kernel(KernelFacts.from_json(params["facts"]))
+        report = Runner(self._service, environment, show_json if command.json else show, cancel=cancel).run(command)
+        if command.json:
+            text = json.dumps(report.json, indent=2)
+            self.send({"id": number, "display": {"key": "json", "data": {"text/plain": text}}})
+        return _result(report)
+
+    def _hint(self, params: Mapping[str, Any]) -> dict[str, Any] | None:
+        environment = from_kernel(KernelFacts.from_json(params["facts"]))
+        hint = self._service.missing_import(environment, str(params["module"]))
+        if hint is None:
+            return None
+        return {"package": hint.package, "command": hint.command, "text": hint.text}
+
+
+def _defect(error: Exception) -> PkgError:
+    import traceback
+
+    return PkgError(
+        f"jupyter_pkgmgr failed: {type(error).__name__}: {error}",
+        reference="internal-error",
+        note="this is a defect of jupyter_pkgmgr, not of what you typed",
+        hint="the same command with -v shows where; please report that",
+        detail="".join(traceback.format_exception(error)),
+    )
+
+
+def _result(report: Report) -> dict[str, Any]:
+    outcome = report.outcome
+    return {
+        "exit": report.exit,
+        "changed_files": [str(path) for path in outcome.changed_files] if outcome else [],
+        "changed_packages": _changed_packages(outcome) if outcome else [],
+        "added_paths": any(change.action is not Action.REMOVE for change in outcome.changes) if outcome else False,
+        "verdict_wanted": outcome is not None,
+    }
+
+
+def _changed_packages(outcome: Outcome) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": change.package.name,
+            "action": change.action.value,
+            "distributions": sorted(
+                {
+                    *(name for package in (change.before, change.after) if package for name, _ in package.provides),
+                    canonicalize_name(change.package.name),
+                }
+            ),
+        }
+        for change in outcome.changes
+    ]
+
+
+def main() -> None:
+    """Speak the protocol until stdin ends."""
+    # What a library prints must not get between the messages: stdout becomes stderr for everybody else.
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    with PackageService() as service:
+        peer = _Peer(service, output)
+        peer.send({"protocol": PROTOCOL, "version": __version__})
+        for line in sys.stdin:
+            if line.strip():
+                peer.receive(json.loads(line))
+        peer.stop_all()
+
+
+if __name__ == "__main__":
+    main()

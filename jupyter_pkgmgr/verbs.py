@@ -1,0 +1,197 @@
+"""Carry out a command: what every face does with what was typed, whatever it shows things on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jupyter_pkgmgr.commands import Command, help_text
+from jupyter_pkgmgr.model import SCHEMA, Cancellation, Environment, Outcome, Plan, ignore_events, to_json
+from jupyter_pkgmgr.model.errors import PlanBlockedError, PlanOutdatedError
+from jupyter_pkgmgr.render import (
+    Progress,
+    Rendered,
+    plain,
+    preformatted,
+    render_environment,
+    render_outcome,
+    render_packages,
+    render_plan,
+    render_problems,
+    render_satisfied,
+    render_search,
+    render_show,
+    render_why,
+)
+from jupyter_pkgmgr.service import PackageService
+
+__all__ = ["Report", "Runner"]
+
+REPLANS = 2
+"""How often a plan is made again because the environment changed under it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What came of a command: the JSON form, and what was changed if anything was."""
+
+    json: dict[str, Any]
+    outcome: Outcome | None = None
+    exit: int = 0
+
+
+class Runner:
+    """Runs commands on one environment and shows what happens.
+
+    Parameters
+    ----------
+    show
+        Called with a key and what to show; the same key again replaces what was shown before.
+    confirm
+        Asked with the plan before it is applied; ``False`` leaves everything as it is.
+    program
+        How the user calls us, for help texts.
+    """
+
+    def __init__(
+        self,
+        service: PackageService,
+        environment: Environment,
+        show: Callable[[str, Rendered], None],
+        *,
+        cancel: Cancellation | None = None,
+        confirm: Callable[[Plan], bool] = lambda _: True,
+        program: str = "%pkg",
+    ) -> None:
+        self._service = service
+        self._environment = environment
+        self._show = show
+        self._cancel = cancel or Cancellation()
+        self._confirm = confirm
+        self._program = program
+
+    def run(self, command: Command) -> Report:
+        """Carry out one command. Raises ``PkgError`` for whatever goes wrong."""
+        if command.request is not None:
+            return self._change(command)
+        reading = {
+            "list": self._list,
+            "search": self._search,
+            "show": self._describe,
+            "why": self._why,
+            "env": self._env,
+            "doctor": self._doctor,
+            "help": self._help,
+        }
+        return reading[command.verb](command)
+
+    # --- verbs that change -----------------------------------------------------------------------------------------
+
+    def _change(self, command: Command) -> Report:
+        plan = self._plan(command)
+        if plan.is_empty and not plan.blockers:
+            self._nothing_to_do(plan)
+            return _report(plan=plan)
+        if not command.quiet or plan.blockers or command.dry_run:
+            self._show("plan", render_plan(plan, verbose=command.verbose))
+        if command.dry_run:
+            return _report(plan=plan, exit=1 if plan.blockers else 0)
+        if plan.blockers:
+            raise _blocked(plan)
+        if not self._confirm(plan):
+            self._show("result", plain("nothing was changed"))
+            return _report(plan=plan)
+        outcome = self._apply(command, plan)
+        for notice in outcome.warnings:
+            self._show(f"warning-{notice.reference}", plain(f"warning: {notice.message}"))
+        self._show("result", render_outcome(outcome))
+        return _report(plan=outcome.plan, outcome=outcome)
+
+    def _plan(self, command: Command) -> Plan:
+        assert command.request is not None  # noqa: S101  run() looked
+        return self._service.plan(self._environment, command.request, cancel=self._cancel)
+
+    def _apply(self, command: Command, plan: Plan) -> Outcome:
+        """Apply, and where somebody else changed the environment meanwhile, plan again and show that."""
+        for attempt in range(REPLANS + 1):
+            progress = ignore_events if command.quiet else Progress(plan, self._show, verbose=command.verbose)
+            try:
+                return self._service.apply(plan, events=progress, cancel=self._cancel)
+            except PlanOutdatedError:
+                if attempt == REPLANS:
+                    raise
+            plan = self._plan(command)
+            self._show("plan", render_plan(plan, verbose=command.verbose))
+        raise AssertionError("the loop returns or raises")
+
+    def _nothing_to_do(self, plan: Plan) -> None:
+        for notice in plan.warnings:
+            self._show(f"warning-{notice.message}", plain(f"warning: {notice.message}"))
+        if plan.satisfied:
+            self._show("result", render_satisfied(plan.satisfied))
+        else:
+            self._show("result", plain("nothing to do"))
+
+    # --- verbs that read -------------------------------------------------------------------------------------------
+
+    def _list(self, command: Command) -> Report:
+        inventory = self._service.inventory(self._environment)
+        patterns = [word.lower() for word in command.words]
+        packages = tuple(
+            package
+            for package in inventory.packages
+            if not patterns or any(pattern in package.name.lower() for pattern in patterns)
+        )
+        self._show("result", render_packages(packages, inventory))
+        return _report(packages=packages, fingerprint=inventory.fingerprint)
+
+    def _search(self, command: Command) -> Report:
+        answer = self._service.search(self._environment, " ".join(command.words), limit=command.limit)
+        self._show("result", render_search(answer))
+        return _report(search=answer)
+
+    def _describe(self, command: Command) -> Report:
+        details = [self._service.show(self._environment, name) for name in command.words]
+        for detail in details:
+            self._show(f"show-{detail.name}", render_show(detail, verbose=command.verbose))
+        return _report(show=details)
+
+    def _why(self, command: Command) -> Report:
+        answers = [self._service.why(self._environment, name) for name in command.words]
+        for answer in answers:
+            self._show(f"why-{answer.package.name}", render_why(answer))
+        return _report(why=answers)
+
+    def _env(self, command: Command) -> Report:
+        facts = self._service.settings(self._environment)
+        self._show("result", render_environment(self._environment, facts, verbose=command.verbose))
+        return _report(environment=self._environment, settings=facts)
+
+    def _doctor(self, _: Command) -> Report:
+        problems = self._service.doctor(self._environment)
+        self._show("result", render_problems(problems, self._environment))
+        return _report(problems=problems, exit=1 if problems else 0)
+
+    def _help(self, command: Command) -> Report:
+        text = help_text(command.words[0] if command.words else "", program=self._program)
+        self._show("result", preformatted(text))
+        return _report(help=text)
+
+
+def _blocked(plan: Plan) -> PlanBlockedError:
+    first, *rest = plan.blockers
+    return PlanBlockedError(
+        first.message, reference=first.reference, context=tuple(notice.message for notice in rest), hint=first.hint
+    )
+
+
+def _report(*, outcome: Outcome | None = None, exit: int = 0, **parts: Any) -> Report:  # noqa: A002  the word for it
+    document = {"schema": SCHEMA, **{name: to_json(value) for name, value in parts.items()}}
+    if outcome is not None:
+        document["outcome"] = {
+            "seconds": round(outcome.seconds, 3),
+            "fingerprint": outcome.fingerprint,
+            "changes": len(outcome.changes),
+        }
+    return Report(json=document, outcome=outcome, exit=exit)
