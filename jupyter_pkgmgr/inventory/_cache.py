@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -64,11 +64,10 @@ def store_cache(prefix: Path, cache: Cache) -> None:
     path = cache_path(prefix)
     with contextlib.suppress(OSError):  # a full disk or a read-only home costs time, nothing else
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem)
+        temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.msgpack.encode(kept))
-            Path(temporary).replace(path)
+            temporary.write_bytes(msgspec.msgpack.encode(kept))
+            temporary.replace(path)
         except OSError:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise

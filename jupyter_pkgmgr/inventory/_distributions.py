@@ -14,7 +14,6 @@ import os
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import msgspec
 from packaging.utils import canonicalize_name
@@ -26,6 +25,11 @@ __all__ = ["DistributionEntry", "editable_mapping", "name_of_folder", "read_dist
 _HEAD = 8192
 """Bytes of METADATA to read at first: the headers of most fit, the description that follows isn't wanted."""
 _LICENSE_LENGTH = 100
+_HEADER = re.compile(
+    r"^(name|version|summary|license|license-expression|requires-dist)[ \t]*:[ \t]*(.*(?:\n[ \t].*)*)",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""The wanted headers with their folded lines; the others are passed over without becoming strings."""
 _FOLDER = re.compile(r"(?P<name>.+?)-(?P<version>\d[^-]*|[^-]+)(?:-.*)?\.(?:dist|egg)-info")
 _MAPPING = re.compile(r"^MAPPING[^=\n]*=\s*(\{.*?\})\s*$", re.MULTILINE | re.DOTALL)
 
@@ -80,7 +84,7 @@ def read_distribution(folder: str, name: str, hooks: tuple[str, ...] = ()) -> Di
     hooks
         The ``__editable__*`` files of that folder.
     """
-    path = os.path.join(folder, name)
+    path = f"{folder}{os.sep}{name}"
     if name.endswith(".egg-link"):
         return _read_egg_link(path)
     try:
@@ -92,7 +96,7 @@ def read_distribution(folder: str, name: str, hooks: tuple[str, ...] = ()) -> Di
     metadata = "METADATA" if "METADATA" in names else "PKG-INFO"
     if metadata not in names:
         return _without_metadata(path, f"{path} has no METADATA")
-    return _read_headers(path, os.path.join(path, metadata), names, hooks)
+    return _read_headers(path, f"{path}{os.sep}{metadata}", names, hooks)
 
 
 def name_of_folder(name: str) -> tuple[str, str]:
@@ -116,21 +120,22 @@ def editable_mapping(finder: str) -> dict[str, str]:
 
 def _read_headers(path: str, metadata: str, names: frozenset[str], hooks: tuple[str, ...] = ()) -> DistributionEntry:
     try:
-        headers = _headers(metadata)
+        headers = _HEADER.findall(_head(metadata))
     except OSError as error:
         return _without_metadata(path, f"{metadata} can't be read: {error.strerror}")
     fields: dict[str, str] = {}
     requires: list[str] = []
     for key, value in headers:
-        if key == "requires-dist":
-            requires.append(value)
+        name = key.lower()
+        if name == "requires-dist":
+            requires.append(_unfold(value))
         else:
-            fields.setdefault(key, value)
+            fields.setdefault(name, value.strip())
     if not fields.get("name"):
         return _without_metadata(path, f"{metadata} names no project")
     if "requires.txt" in names:
         requires += _egg_requires(os.path.join(path, "requires.txt"))
-    installer = _text(os.path.join(path, "INSTALLER")).strip()[:40] if "INSTALLER" in names else ""
+    installer = _text(f"{path}{os.sep}INSTALLER").strip()[:40] if "INSTALLER" in names else ""
     problem, origin, place = "", OriginKind.INDEX, ""
     if "direct_url.json" in names:
         problem, origin, place = _direct_url(os.path.join(path, "direct_url.json"))
@@ -157,36 +162,29 @@ def _without_metadata(path: str, error: str) -> DistributionEntry:
     return DistributionEntry(name=name, version=version, location=path, has_metadata=False, error=error)
 
 
-def _headers(path: str) -> Iterator[tuple[str, str]]:
-    """The headers of a core metadata file, names in lower case, folded lines joined."""
-    name, value = "", ""
-    for line in _head(path).decode("utf-8", errors="replace").splitlines():
-        if line[:1] in (" ", "\t"):
-            value += f"\n{line.strip()}"
-            continue
-        if name:
-            yield name, value
-        name, _, value = line.partition(":")
-        name, value = name.strip().lower(), value.strip()
-    if name:
-        yield name, value
-
-
-def _head(path: str) -> bytes:
+def _head(path: str) -> str:
     """A file up to its first empty line."""
-    with open(path, "rb", buffering=0) as file:
-        data = file.read(_HEAD) or b""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        data = os.read(descriptor, _HEAD)
         while (end := _empty_line(data)) < 0:
-            more = file.read(len(data) or 1)
+            more = os.read(descriptor, max(len(data), _HEAD))
             if not more:
-                return data
+                end = len(data)
+                break
             data += more
-    return data[:end]
+    finally:
+        os.close(descriptor)
+    return data[:end].decode("utf-8", errors="replace")
 
 
 def _empty_line(data: bytes) -> int:
     ends = [end for end in (data.find(b"\n\n"), data.find(b"\n\r\n")) if end >= 0]
     return min(ends, default=-1)
+
+
+def _unfold(value: str) -> str:
+    return " ".join(value.split("\n")).strip() if "\n" in value else value.strip()
 
 
 def _license(fields: dict[str, str]) -> str:
@@ -215,6 +213,8 @@ def _direct_url(path: str) -> tuple[str, OriginKind, str]:
 
 
 def _path_of(url: str) -> str:
+    from urllib.request import url2pathname  # noqa: PLC0415  it brings http.client, and few environments need it
+
     parts = urlsplit(url)
     return url2pathname(f"//{parts.netloc}{parts.path}" if parts.netloc not in ("", "localhost") else parts.path)
 
@@ -283,7 +283,7 @@ def _egg_requires(path: str) -> Iterator[str]:
 
 def _text(path: str) -> str:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        with open(path, "rb", buffering=0) as file:
+            return file.read().decode("utf-8", errors="replace")
     except OSError:  # optional files: what only they tell stays unknown
         return ""

@@ -1,6 +1,6 @@
 """Merges conda's records and Python's distributions into one list of packages, by file ownership."""
 
-# ruff: noqa: PTH118, PTH119
+# ruff: noqa: PTH119
 # Paths are strings here: a thousand Path objects cost more than all the reading.
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def merge(
                 name: Distribution(
                     name=name,
                     version=item.entry.version,
-                    path=Path(item.entry.location),
+                    location=item.entry.location,
                     requires=item.entry.requires,
                     owner=owners[id(item)],
                 )
@@ -99,8 +99,7 @@ def _find(environment: Environment, seen: Scan, distributions: Mapping[str, Dist
     for index, folder in enumerate(seen.folders):
         relative = _relative(folder.path, root)
         for item in folder.entries:
-            key = os.path.join(folder.path, item.name)
-            entry = distributions[key]
+            entry = distributions[f"{folder.path}{os.sep}{item.name}"]
             if not item.name.endswith(".egg-link") and entry.location in links:
                 continue
             yield _Found(
@@ -178,8 +177,9 @@ def _order(environment: Environment, seen: Scan, found: Sequence[_Found]) -> dic
     is the one installed last, whose files are there.
     """
     groups: dict[str, list[_Found]] = defaultdict(list)
+    places = [_place(environment, folder) for folder in seen.folders]
     for item in found:
-        item.states |= _place(environment, seen.folders[item.folder])
+        item.states |= places[item.folder]
         groups[item.name].append(item)
     active: dict[str, _Found] = {}
     for name, items in groups.items():
@@ -218,6 +218,7 @@ def _conda_packages(
         if item.owner is not None:
             provides[item.owner.name].append((item.name, item.entry.version))
     specs = history.requested_specs()
+    meta = environment.conda_meta
     origins: dict[tuple[str, str], Origin] = {}
     packages: dict[str, Package] = {}
     for record in records:
@@ -234,7 +235,7 @@ def _conda_packages(
             origin=origins[base],
             requested=requested,
             installer="conda",
-            location=environment.conda_meta / record.file,
+            location=meta / record.file,
             depends=record.depends,
             license=record.license,
             url=record.url,

@@ -73,9 +73,11 @@ def of_history(environment: Environment, seen: Scan, history: History) -> Iterat
 
 def of_distribution(entry: DistributionEntry) -> Iterator[Problem]:
     """Metadata that is missing or broken, a missing ``RECORD``, an editable project that is gone."""
+    editable = entry.origin == OriginKind.EDITABLE.value
+    if not editable and not entry.error and entry.has_record:
+        return  # the usual case, a thousand times
     path = Path(entry.location)
     name = (entry.name,)
-    editable = entry.origin == OriginKind.EDITABLE.value
     if editable and entry.place and not os.path.isdir(entry.place):
         yield Problem(
             reference="editable-missing",

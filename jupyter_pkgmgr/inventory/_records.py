@@ -23,6 +23,8 @@ __all__ = ["CondaEntry", "RecordReader", "channel_origin", "record_files", "repl
 
 _PLATFORMS = re.compile(r"/(?:noarch|(?:linux|osx|win|freebsd|netbsd|openbsd|zos|emscripten|wasi)-[a-z0-9_]+)$")
 _TOKEN = re.compile(r"^/t/[^/]+")
+_INFO = b"-info"
+_SUFFIXES = (b".dist-info", b".egg-info")
 _HASHED = ("RECORD", "METADATA", "INSTALLER", "PKG-INFO")
 
 
@@ -182,14 +184,13 @@ def _requested(record: _Record) -> bool | None:
 def _distributions(data: bytes) -> tuple[str, ...]:
     """The paths that end in ``.dist-info`` or ``.egg-info`` in a JSON list of files."""
     found: dict[str, None] = {}
-    for suffix in (b".dist-info", b".egg-info"):
-        position = data.find(suffix)
-        while position >= 0:
+    position = data.find(_INFO)
+    while position >= 0:
+        end = position + len(_INFO)
+        if data[end : end + 1] in (b"/", b'"') and data.endswith(_SUFFIXES, 0, end):
             start = data.rfind(b'"', 0, position) + 1
-            end = position + len(suffix)
-            if start and data[end : end + 1] in (b"/", b'"'):
-                found.setdefault(_unescape(data[start:end]))
-            position = data.find(suffix, end)
+            found.setdefault(_unescape(data[start:end]))
+        position = data.find(_INFO, end)
     return tuple(found)
 
 

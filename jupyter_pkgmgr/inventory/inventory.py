@@ -53,9 +53,14 @@ class Distribution:
     name: str
     """Canonical (PEP 503)."""
     version: str
-    path: Path
+    location: str
     requires: tuple[str, ...]
     owner: Package
+
+    @property
+    def path(self) -> Path:
+        """Its ``.dist-info`` or ``.egg-info``."""
+        return Path(self.location)
 
 
 @dataclass(frozen=True, kw_only=True)
