@@ -91,7 +91,10 @@ def _environment(where: dict[str, str], command: Command) -> Environment:
 
 
 def _kernel(name: str) -> Environment:
-    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+    from jupyter_client.kernelspec import (  # noqa: PLC0415  only this option pays for it
+        KernelSpecManager,
+        NoSuchKernel,
+    )
 
     try:
         spec = KernelSpecManager().get_kernel_spec(name)

@@ -314,10 +314,7 @@ class PackageService:
         known = names.for_import(module)
         if known is None or inventory.packages_for_import(module):
             return None
-        if environment.is_conda and known.conda:
-            package = known.conda[0]
-        else:
-            package = known.pypi[0]
+        package = known.conda[0] if environment.is_conda and known.conda else known.pypi[0]
         if _find(inventory, package):
             return None
         command = f"%pkg install {package}"

@@ -18,6 +18,7 @@ import json
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -116,8 +117,6 @@ class _Peer:
 
 
 def _defect(error: Exception) -> PkgError:
-    import traceback
-
     return PkgError(
         f"jupyter_pkgmgr failed: {type(error).__name__}: {error}",
         reference="internal-error",

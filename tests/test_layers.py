@@ -22,6 +22,7 @@ LAYERS = (
     "service",
     "commands",
     "render",
+    "verbs",
     "stdio",
     "cli",
 )

@@ -236,7 +236,8 @@ class _Elsewhere(argparse.Action):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "nargs": "?"})
 
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+    def __call__(self, *arguments: Any, **_: Any) -> None:
+        option_string = arguments[3]
         raise UsageError(
             f"{option_string} names another place, and this acts on one environment only",
             reference="other-environment",
@@ -247,7 +248,7 @@ class _Elsewhere(argparse.Action):
 class _NoBuild(argparse.Action):
     """pip's ``--only-binary :all:`` and uv's ``--no-build`` say the same."""
 
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+    def __call__(self, _: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         if values not in (None, ":all:"):
             raise UsageError(f"{option_string} {values} is understood only as --only-binary :all:")
         setattr(namespace, self.dest, True)

@@ -145,7 +145,7 @@ def _option(line: str, path: Path, found: Requirements, *, parents: tuple[Path, 
 
 
 def _read_environment_file(path: Path, found: Requirements) -> None:
-    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml import YAML, YAMLError  # noqa: PLC0415  most requests have no such file
 
     try:
         content: Any = YAML(typ="safe").load(_text(path))

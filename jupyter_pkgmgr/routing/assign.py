@@ -133,7 +133,7 @@ def _assign_installs(context: Context) -> Assigned:
         elif forced := _forced(context, spec):
             done.append(forced)
         elif owners := installed_as(context, spec.name):
-            done.append(_keep_owner(context, spec, owners))
+            done.append(_keep_owner(spec, owners))
         else:
             open_specs.append(spec)
     if open_specs:
@@ -196,7 +196,7 @@ def _only(ecosystem: Ecosystem) -> str:
     return "conda" if ecosystem is Ecosystem.CONDA else "PyPI"
 
 
-def _keep_owner(context: Context, spec: Spec, owners: tuple[Package, ...]) -> Assignment:
+def _keep_owner(spec: Spec, owners: tuple[Package, ...]) -> Assignment:
     owner = owners[0]
     name = owner.name if owner.ecosystem is Ecosystem.CONDA else spec.name
     return Assignment(spec=spec, ecosystem=owner.ecosystem, name=name, reason=f"requested; {_owned(owner)}")

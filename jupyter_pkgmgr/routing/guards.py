@@ -56,9 +56,9 @@ def check_assignments(context: Context, assignments: Sequence[Assignment]) -> li
     for item in assignments:
         python = context.environment.python
         wanted = item.spec.version.lstrip("=<>!~ ")
-        if item.name.lower() == "python" and python and item.ecosystem is Ecosystem.CONDA and wanted:
-            if not (wanted + ".").startswith(python.minor + "."):
-                blockers.append(_python_minor(python.minor, wanted))
+        names_python = item.name.lower() == "python" and item.ecosystem is Ecosystem.CONDA
+        if names_python and python and wanted and not (wanted + ".").startswith(python.minor + "."):
+            blockers.append(_python_minor(python.minor, wanted))
         owner = context.conda_owned.get(canonicalize_name(item.name)) if item.name else None
         if item.ecosystem is Ecosystem.PYPI and owner and not context.request.options.force:
             blockers.append(clobber(item.name, owner))
@@ -77,7 +77,6 @@ def check_changes(context: Context, changes: Sequence[Change]) -> tuple[list[Not
             owner = context.conda_owned.get(canonicalize_name(change.package.name))
             if owner is not None and not context.request.options.force:
                 blockers.append(clobber(change.package.name, owner))
-    kernel = context.protected
     for broken in breaks(context, changes):
         notice = Notice(
             reference="breaks-dependency",
@@ -128,6 +127,6 @@ def clobber(name: str, owner: Package) -> Notice:
     return Notice(
         reference="clobbers-conda",
         message=f"{name} from PyPI would overwrite {owner.name} {owner.version}, which conda owns",
-        hint=f"let conda change it: %pkg install conda::{owner.name}; or --force if you accept that conda loses track of it",
+        hint=f"let conda change it: %pkg install conda::{owner.name}; --force accepts that conda loses track of it",
         packages=(name,),
     )

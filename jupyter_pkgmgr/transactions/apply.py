@@ -62,9 +62,7 @@ def apply_plan(
     events(Event(kind=EventKind.PHASE, phase=Phase.VERIFY))
     after = read_inventory(plan.environment)
     verify(plan, before, after)
-    return Outcome(
-        plan=plan, seconds=time.monotonic() - started, fingerprint=after.fingerprint, changed_files=changed
-    )
+    return Outcome(plan=plan, seconds=time.monotonic() - started, fingerprint=after.fingerprint, changed_files=changed)
 
 
 def _numbered(events: EventSink, step: int) -> EventSink:

@@ -1,4 +1,4 @@
-"""After a plan was applied: is the environment what the plan said it would be?"""
+"""Hold the environment, after a plan was applied, against what the plan said."""
 
 from __future__ import annotations
 

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jupyter_pkgmgr.commands import Command, help_text, parse_arguments, parse_cell, parse_line
+from jupyter_pkgmgr.commands.parse import VERBS
+from jupyter_pkgmgr.model import Ecosystem, Verb
+from jupyter_pkgmgr.model.errors import InvalidSpecError, UsageError
+
+
+def specs(command: Command) -> list[str]:
+    assert command.request is not None
+    return [spec.text for spec in command.request.specs]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("install pandas rich", ["pandas", "rich"]),
+        ("install x>=1", ["x>=1"]),
+        ("install x >= 1 y", ["x>=1", "y"]),
+        ("install x >=1,<2", ["x>=1,<2"]),
+        ("install x>=1, <2 y", ["x>=1,<2", "y"]),
+        ("install 'pandas >=2'", ["pandas >=2"]),
+        ("install \"x ; python_version<'3.9'\"", ["x ; python_version<'3.9'"]),
+        ("install six # the compatible one", ["six"]),
+        ("install git+https://h/x@v1#egg=y", ["git+https://h/x@v1#egg=y"]),
+        ("pip install -U six", ["six"]),
+        ("!pip install six", ["six"]),
+        ("! pip3.11 install six", ["six"]),
+        ("%pip install six", ["six"]),
+        ("sudo pip install six", ["six"]),
+        ("python -m pip install six", ["six"]),
+        ("python3 -m pip install six", ["six"]),
+        ("uv pip install six", ["six"]),
+        ("uv add six", ["six"]),
+        ("conda install -y -c conda-forge numpy=1.26", ["numpy=1.26"]),
+        ("mamba install numpy", ["numpy"]),
+        ("micromamba install numpy", ["numpy"]),
+        ("add six six", ["six"]),
+    ],
+)
+def test_what_people_type_for_an_install(line: str, expected: list[str], tmp_path: Path) -> None:
+    command = parse_line(line, base=tmp_path)
+    assert command.verb == "install"
+    assert specs(command) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "verb"),
+    [("pip uninstall six", Verb.REMOVE), ("conda update six", Verb.UPDATE), ("upgrade six", Verb.UPDATE)],
+)
+def test_other_tools_verbs(line: str, verb: Verb, tmp_path: Path) -> None:
+    request = parse_line(line, base=tmp_path).request
+    assert request is not None
+    assert request.verb is verb
+
+
+@pytest.mark.parametrize(
+    ("line", "reference", "says"),
+    [
+        ("install", "empty-request", "no package was named"),
+        ("remove -y", "empty-request", "no package was named"),
+        ("install -x", "usage", "can't begin with '-'"),
+        ("install -- -x", "usage", "can't begin with '-'"),
+        ("install --target=/tmp/x six", "other-environment", "--target"),
+        ("install -n other six", "other-environment", "-n"),
+        ("install --user six", "other-environment", "--user"),
+        ("install 'six", "usage", "never closed"),
+        ("install x;rm", "invalid-spec", "'x;rm'"),
+        ("install $(id)", "invalid-spec", "'$(id)'"),
+        ("install `id`", "invalid-spec", "'`id`'"),
+        ("install naïve", "invalid-spec", "'naïve'"),
+        ("install ./nope.whl", "path-not-found", "nope.whl"),
+        ("install -r nope.txt", "path-not-found", "nope.txt"),
+        ("install -c nope.txt six", "path-not-found", "nope.txt"),
+        ("install --only-binary numpy six", "usage", "--only-binary"),
+        ("instal six", "unknown-verb", "instal"),
+        ("six", "unknown-verb", "six"),
+        ("show", "usage", "needs a name"),
+    ],
+)
+def test_bad_input_is_one_clear_error(line: str, reference: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_line(line, base=tmp_path)
+    assert caught.value.reference == reference
+    assert says.lower() in caught.value.message.lower()
+    assert caught.value.hint or reference in {"path-not-found", "invalid-spec", "usage"}
+
+
+def test_no_file_is_made_by_a_greater_than_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    parse_line("install x>=1 y>2", base=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_nearest_verb_is_offered(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_line("inst pandas", base=tmp_path)
+    assert caught.value.hint == "did you mean: %pkg install"
+
+
+def test_options_reach_the_request(tmp_path: Path) -> None:
+    (tmp_path / "limits.txt").write_text("six<2\n")
+    line = "install -U --pre --no-deps -c conda-forge -c limits.txt -i https://h/simple -f wheels --conda --force six"
+    request = parse_line(line, base=tmp_path).request
+    assert request is not None
+    options = request.options
+    assert options.upgrade
+    assert options.pre
+    assert options.no_deps
+    assert options.force
+    assert options.channels == ("conda-forge",)
+    assert options.constraints == (tmp_path / "limits.txt",)
+    assert options.index_url == "https://h/simple"
+    assert options.find_links == ("wheels",)
+    assert options.ecosystem is Ecosystem.CONDA
+
+
+def test_plan_is_a_dry_run(tmp_path: Path) -> None:
+    for line, verb in (("plan six", "install"), ("plan remove six", "remove"), ("install --dry-run six", "install")):
+        command = parse_line(line, base=tmp_path)
+        assert (command.verb, command.dry_run) == (verb, True)
+
+
+def test_a_cell_takes_a_spec_a_line(tmp_path: Path) -> None:
+    cell = "pandas >= 2, <3   # data\n\n# a comment\nfoo[bar]; python_version < '3.99'\n--pre\n"
+    command = parse_cell("install -U", cell, base=tmp_path)
+    assert specs(command) == ["pandas >= 2, <3", "foo[bar]; python_version < '3.99'"]
+    assert command.request is not None
+    assert command.request.options.pre
+    assert command.request.options.upgrade
+
+
+def test_a_cell_without_a_verb_installs(tmp_path: Path) -> None:
+    assert specs(parse_cell("", "six\n", base=tmp_path)) == ["six"]
+
+
+def test_ten_thousand_specs(tmp_path: Path) -> None:
+    command = parse_cell("install", "\n".join(f"name-{number}>=1" for number in range(10_000)), base=tmp_path)
+    assert len(specs(command)) == 10_000
+
+
+def test_credentials_do_not_enter_the_history(tmp_path: Path) -> None:
+    request = parse_line("install -i https://me:secret@h/simple six", base=tmp_path).request
+    assert request is not None
+    assert "secret" not in request.command
+    assert request.options.index_url == "https://me:secret@h/simple"
+
+
+def test_an_unknown_requirements_option_names_its_line(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("six\n--strange 1\n")
+    with pytest.raises(InvalidSpecError, match=r"requirements\.txt, line 2: .*--strange"):
+        parse_arguments(["install", "-r", "requirements.txt"], base=tmp_path)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_a_help_page(verb: str) -> None:
+    assert f"%pkg {verb}" in help_text(verb)
+    assert verb in help_text()
+
+
+def test_help_for_an_unknown_verb() -> None:
+    with pytest.raises(UsageError):
+        help_text("frobnicate")
