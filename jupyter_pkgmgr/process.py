@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -23,6 +23,9 @@ from .model.events import Cancellation
 from .model.redact import redact
 
 __all__ = ["Completed", "clean_environment", "run", "start", "terminate"]
+
+OUTPUT_GRACE = 1.0
+"""Seconds to wait for the end of the output after the process has ended: a daemon it left may keep the pipe open."""
 
 TERMINATE_GRACE = 10.0
 """Seconds between asking a process group to stop and killing it: mamba rolls back in that time."""
@@ -35,6 +38,7 @@ _REDIRECTING = frozenset(
         "CONDA_PYTHON_EXE",
         "CONDA_SHLVL",
         "MAMBA_TARGET_PREFIX",
+        "PIP_BREAK_SYSTEM_PACKAGES",
         "PIP_PREFIX",
         "PIP_PYTHON",
         "PIP_REPORT",
@@ -43,7 +47,9 @@ _REDIRECTING = frozenset(
         "PIP_TARGET",
         "PIP_USER",
         "PIXI_IN_SHELL",
+        "PYTHONEXECUTABLE",
         "PYTHONHOME",
+        "PYTHONINSPECT",
         "PYTHONPATH",
         "PYTHONSTARTUP",
         "PYTHONUSERBASE",
@@ -57,6 +63,8 @@ _REDIRECTING = frozenset(
         "UV_WORKING_DIR",
         "UV_WORKING_DIRECTORY",
         "VIRTUAL_ENV",
+        "_CE_CONDA",
+        "_CE_M",
         "__PYVENV_LAUNCHER__",
     }
 )
@@ -73,10 +81,11 @@ class Completed:
     stderr: str
 
 
-def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The process environment for a tool: ours, without what could redirect it, plus ``extra``.
+def clean_environment(extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
+    """The process environment for a tool: ours, without what could redirect it, changed by ``extra``.
 
-    User settings that don't redirect (indexes, proxies, certificates, caches) stay.
+    User settings that don't redirect (indexes, proxies, certificates, caches) stay. In ``extra``, ``None``
+    takes a variable out.
     """
     environment = {
         name: value
@@ -93,19 +102,23 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     }
     environment.pop("FORCE_COLOR", None)
     environment.pop("CLICOLOR_FORCE", None)
-    return environment | dict(extra or {})
+    for name, value in (extra or {}).items():
+        environment.pop(name, None)
+        if value is not None:
+            environment[name] = value
+    return environment
 
 
 def start(
     argv: Sequence[str | os.PathLike[str]],
     *,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     cwd: Path | None = None,
     stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
     """Start a process in its own group with pipes for its output.
 
-    ``env`` is added to :func:`clean_environment`. ``stdin`` is for our own workers, which are spoken to
+    ``env`` changes what :func:`clean_environment` gives. ``stdin`` is for our own workers, which are spoken to
     through a pipe; every other tool gets none, so that it can't wait for an answer.
 
     Raises
@@ -137,7 +150,7 @@ def start(
 def run(
     argv: Sequence[str | os.PathLike[str]],
     *,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     cwd: Path | None = None,
     on_stdout: Callable[[str], None] | None = None,
     on_stderr: Callable[[str], None] | None = None,
@@ -151,10 +164,11 @@ def run(
     argv
         Command and arguments.
     env
-        Variables added to the cleaned environment.
+        Variables to add to the cleaned environment, or with ``None`` to take out of it.
     on_stdout, on_stderr
-        Called with each line as it comes (ended by a newline, a carriage return or NUL, which is
-        stripped), from a thread of its own; credentials are still in it.
+        Called with each line that isn't empty as it comes (ended by a newline, a carriage return or NUL, which
+        is stripped), from a thread of its own, and not after this function returned; credentials are still in
+        it. What it raises is raised here once the process has ended.
     cancel
         Stops the whole process group when asked to.
     timeout
@@ -179,64 +193,124 @@ def run(
     if cancel is not None:
         cancel.check()
     process = start(argv, env=env, cwd=cwd)
-    assert process.stdout is not None  # noqa: S101  start() asks for pipes
-    assert process.stderr is not None  # noqa: S101
-    stdout, stderr = _Reader(process.stdout, on_stdout), _Reader(process.stderr, on_stderr)
-    forget = cancel.on_cancel(lambda: terminate(process, wait=False)) if cancel else (lambda: None)
+    killers: list[threading.Thread] = []
+    readers: list[_Reader] = []
+    forget: Callable[[], None] = _nothing
     timed_out = False
     try:
+        readers = [_Reader(pipe, on_line) for pipe, on_line in _pipes(process, on_stdout, on_stderr)]
+        if cancel is not None:
+            forget = cancel.on_cancel(lambda: killers.append(_terminate_later(process, TERMINATE_GRACE)))
         process.wait(timeout)
     except subprocess.TimeoutExpired:
         timed_out = True
     finally:
         forget()
+        for killer in killers:
+            killer.join()
         if process.poll() is None:  # a timeout, or an exception (KeyboardInterrupt) on our side
             terminate(process)
-        stdout.finish()
-        stderr.finish()
+        for reader in readers:
+            reader.finish()
+    stdout, stderr = readers
     command = tuple(os.fspath(part) for part in argv)
     result = Completed(argv=command, returncode=process.returncode, stdout=stdout.text, stderr=stderr.text)
-    if cancel is not None and cancel.requested:
-        msg = f"{Path(command[0]).name} was stopped"
-        raise CancelledError(msg)
-    tool = Path(command[0]).name
-    if timed_out:
-        msg = f"{tool} did not end within {timeout:.0f} seconds"
-        raise EngineError(msg, reference="timeout", detail=redact(result.stderr))
-    if process.returncode < 0:
-        msg = f"{tool} was ended by {_signal_name(-process.returncode)}"
-        raise EngineKilledError(
-            msg, detail=redact(result.stderr), hint="try again; if it repeats, look for a memory limit"
-        )
+    _raise_if_stopped(result, cancelled=cancel is not None and cancel.requested, timeout=timeout if timed_out else None)
+    for reader in readers:
+        reader.raise_failure()
     return result
 
 
+def _nothing() -> None:
+    """There is no callback to take back."""
+
+
+def _pipes(
+    process: subprocess.Popen[bytes],
+    on_stdout: Callable[[str], None] | None,
+    on_stderr: Callable[[str], None] | None,
+) -> tuple[tuple[IO[bytes], Callable[[str], None] | None], ...]:
+    assert process.stdout is not None  # noqa: S101  start() asks for pipes
+    assert process.stderr is not None  # noqa: S101
+    return (process.stdout, on_stdout), (process.stderr, on_stderr)
+
+
+def _raise_if_stopped(result: Completed, *, cancelled: bool, timeout: float | None) -> None:
+    """Raise if the process didn't end by itself: cancelled, too slow, or killed by somebody else."""
+    tool = Path(result.argv[0]).name
+    if cancelled:
+        msg = f"{tool} was stopped"
+        raise CancelledError(msg)
+    if timeout is not None:
+        msg = f"{tool} did not end within {timeout:g} seconds"
+        raise EngineError(msg, reference="timeout", detail=redact(result.stderr))
+    if result.returncode < 0:
+        msg = f"{tool} was ended by {_signal_name(-result.returncode)}"
+        raise EngineKilledError(
+            msg, detail=redact(result.stderr), hint="try again; if it repeats, look for a memory limit"
+        )
+
+
 def terminate(process: subprocess.Popen[bytes], *, wait: bool = True, grace: float = TERMINATE_GRACE) -> None:
-    """End a process and its children: ask the group first, kill it after ``grace`` seconds.
+    """End a process and its children: ask the group first, kill what is left after ``grace`` seconds.
 
     With ``wait=False`` the killing is left to a background thread and the call returns at once.
     """
-    _signal_group(process, signal.SIGINT if sys.platform != "win32" else signal.SIGTERM)
-
-    def kill_later() -> None:
-        deadline = time.monotonic() + grace
-        while process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-        _signal_group(process, getattr(signal, "SIGKILL", signal.SIGTERM))
-        process.wait()
-
     if wait:
-        kill_later()
+        _ask_group(process)
+        _kill_after(process, grace)
     else:
-        threading.Thread(target=kill_later, name="terminate", daemon=True).start()
+        _terminate_later(process, grace)
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def _terminate_later(process: subprocess.Popen[bytes], grace: float) -> threading.Thread:
+    _ask_group(process)
+    thread = threading.Thread(target=_kill_after, args=(process, grace), name="terminate", daemon=True)
+    thread.start()
+    return thread
+
+
+def _kill_after(process: subprocess.Popen[bytes], grace: float) -> None:
+    """Wait for the process to end by itself, then kill its group: children may have outlived it."""
+    try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+    finally:  # a second Ctrl-C ends the waiting, never the killing
+        _kill_group(process)
+        process.wait()
+    _await_group(process.pid, seconds=1.0)
+
+
+def _ask_group(process: subprocess.Popen[bytes]) -> None:
+    """Ask the whole group to stop, as Ctrl-C in a terminal would."""
     with contextlib.suppress(ProcessLookupError, PermissionError):  # it ended meanwhile: what was wanted
         if sys.platform == "win32":
-            process.send_signal(number)
+            process.send_signal(signal.CTRL_BREAK_EVENT)
         else:
-            os.killpg(process.pid, number)
+            # A server started in the background ignores SIGINT, and what it starts inherits that
+            deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+            os.killpg(process.pid, signal.SIGTERM if deaf else signal.SIGINT)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if sys.platform == "win32":
+            taskkill = Path(os.environ["SYSTEMROOT"], "System32", "taskkill.exe")
+            subprocess.run([taskkill, "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)  # noqa: S603
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _await_group(group: int, *, seconds: float) -> None:
+    """Wait until the killed children are gone; where nobody reaps them (a container) they stay as zombies."""
+    deadline = time.monotonic() + seconds
+    while sys.platform != "win32" and time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except (ProcessLookupError, PermissionError):
+            return
+        time.sleep(0.005)
 
 
 def _signal_name(number: int) -> str:
@@ -252,30 +326,58 @@ class _Reader:
     def __init__(self, pipe: IO[bytes], on_line: Callable[[str], None] | None) -> None:
         self._pipe = pipe
         self._on_line = on_line
+        self._failure: Exception | None = None
+        self._waiting = False
+        self._lock = threading.Lock()
         self._chunks: list[bytes] = []
         self._thread = threading.Thread(target=self._read, name="output", daemon=True)
         self._thread.start()
 
     def _read(self) -> None:
-        pending = b""
+        pending: list[bytes] = []  # a list: a line of many megabytes must not be copied with every chunk
         with self._pipe:
-            while chunk := os.read(self._pipe.fileno(), 65536):
+            while chunk := self._next_chunk():
                 self._chunks.append(chunk)
-                if self._on_line is not None:
-                    *lines, pending = (pending + chunk).replace(b"\r", b"\n").replace(b"\0", b"\n").split(b"\n")
-                    self._emit(lines)
-        if self._on_line is not None:
-            self._emit([pending])
+                first, *others = chunk.translate(_LINE_ENDS).split(b"\n")
+                pending.append(first)
+                if others:
+                    self._emit([b"".join(pending), *others[:-1]])
+                    pending = [others[-1]]
+        self._emit([b"".join(pending)])
 
-    def _emit(self, lines: Iterable[bytes]) -> None:
-        for line in lines:
-            if line and self._on_line is not None:
-                self._on_line(line.decode("utf-8", errors="replace"))
+    def _next_chunk(self) -> bytes:
+        self._waiting = True
+        try:
+            return os.read(self._pipe.fileno(), 65536)
+        finally:
+            self._waiting = False
+
+    def _emit(self, lines: list[bytes]) -> None:
+        with self._lock:
+            for line in lines:
+                if line and self._on_line is not None:
+                    try:
+                        self._on_line(line.decode("utf-8", errors="replace"))
+                    except Exception as error:  # noqa: BLE001  kept for run(): the pipe must be drained, or the tool stops
+                        self._failure, self._on_line = error, None
 
     def finish(self) -> None:
-        """Wait for the end of the pipe; a grandchild that keeps it open can't hold us for ever."""
-        self._thread.join(timeout=5)
+        """Wait for the end of the pipe, or until nothing comes any more; nothing is handed on afterwards."""
+        seen = -1
+        while self._thread.is_alive() and not (self._waiting and len(self._chunks) == seen):
+            seen = len(self._chunks)
+            self._thread.join(timeout=OUTPUT_GRACE)
+        with self._lock:
+            self._on_line = None
+
+    def raise_failure(self) -> None:
+        """Raise what the receiver of the lines raised, if it did."""
+        if self._failure is not None:
+            raise self._failure
 
     @property
     def text(self) -> str:
         return b"".join(self._chunks).decode("utf-8", errors="replace")
+
+
+_LINE_ENDS = bytes.maketrans(b"\r\0", b"\n\n")
