@@ -1,0 +1,322 @@
+"""conda's settings in the embedded engine's terms, and which of them it can't honour."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import platformdirs
+
+from jupyter_pkgmgr.environments.conda_settings import CondaSettings, Setting
+from jupyter_pkgmgr.model import Options, redact
+from jupyter_pkgmgr.model.errors import PolicyError, UsageError
+
+__all__ = ["ChannelSetup", "canonical_channel", "channel_setup", "localise", "unhonoured", "without_credentials"]
+
+_TOKEN = re.compile(r"^(/t/[^/]+)(?=/|$)")
+_FALSE = frozenset({"", "0", "false", "no", "none", "off"})
+_ALIAS = "https://conda.anaconda.org"
+
+
+def _is_set(value: object) -> bool:
+    """Whether a setting's value says anything: not false, zero, empty, or the text of one of them."""
+    return value.strip().lower() not in _FALSE if isinstance(value, str) else bool(value)
+
+
+def _is_off(value: object) -> bool:
+    return not _is_set(value)
+
+
+def _other_than(*values: str) -> Callable[[object], bool]:
+    return lambda value: _is_set(value) and str(value).lower() not in values
+
+
+UNHONOURED: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "always_copy": (_is_set, "rattler links where the file system can"),
+    "always_softlink": (_is_set, "rattler never makes symbolic links of packages"),
+    "channel_settings": (_is_set, "credentials from conda's plugins are out of reach"),
+    "client_ssl_cert": (_is_set, "rattler has no client certificates"),
+    "client_ssl_cert_key": (_is_set, "rattler has no client certificates"),
+    "deps_modifier": (_other_than("not_set"), "it changes what conda itself solves for"),
+    "disallowed_packages": (_is_set, "rattler can't leave packages out of the channels"),
+    "download_only": (_is_set, "rattler downloads and links in one go"),
+    "exclude_newer": (_is_set, "channels must tell times that conda reads differently"),
+    "exclude_newer_package": (_is_set, "channels must tell times that conda reads differently"),
+    "extra_safety_checks": (_is_set, "rattler doesn't check each file's sum when it links"),
+    "override_virtual_packages": (_is_set, "only the CONDA_OVERRIDE_ variables are known"),
+    "path_conflict": (_other_than("clobber", "warn"), "rattler can't refuse files that two packages share"),
+    "pip_interop_enabled": (_is_set, "rattler doesn't see pip's packages when it solves"),
+    "prefix_data_interoperability": (_is_set, "rattler doesn't see pip's packages when it solves"),
+    "restore_free_channel": (_is_set, "the free channel isn't looked at"),
+    "sat_solver": (_other_than("pycosat"), "it names a solver of conda's own"),
+    "shortcuts_only": (_is_set, "rattler makes all menu entries or none"),
+    "solver": (_other_than("libmamba", "rattler"), "it names a solver of conda's own"),
+    "track_features": (_is_set, "features are a thing of conda's old solver"),
+    "update_modifier": (_other_than("update_specs"), "it changes what conda itself solves for"),
+    "use_index_cache": (_is_set, "rattler decides by the server's answer whether its cache is fresh"),
+    "use_only_tar_bz2": (_is_set, "rattler takes .conda files where there are some"),
+    "signing_metadata_url_base": (_is_set, "rattler doesn't check conda's content trust"),
+}
+"""Settings that send a request to a real executable: when they matter, and why rattler can't.
+
+What isn't here is honoured (channels, priority, pins, allow and deny lists, TLS, proxies, caches, offline, subdir,
+aggressive_update_packages, add_pip_as_python_dependency, ignore_pinned, repodata_use_zst, repodata_use_shards),
+makes no difference to the result (threads, time-outs, prompts, safety_checks: rattler always checks sums), or
+concerns other commands (create_default_packages, envs_dirs, auto_activate, …).
+"""
+
+
+def unhonoured(settings: CondaSettings) -> tuple[Setting, ...]:
+    """The settings in force that rattler can't honour; empty if it understands all of them."""
+    found = [setting for setting in settings.settings if _matters(setting)]
+    known = {setting.name for setting in found}
+    if "use_only_tar_bz2" not in known and settings.use_only_tar_bz2:
+        found.append(Setting(name="use_only_tar_bz2", value=True, source="settings"))
+    if settings.client_cert and "client_ssl_cert" not in known:
+        found.append(Setting(name="client_ssl_cert", value=settings.client_cert, source="settings"))
+    if other := [name for name in settings.repodata_fns if name not in ("repodata.json", "current_repodata.json")]:
+        found.append(_named(settings, "repodata_fns", other))
+    if other := [scheme for scheme, _ in settings.proxy_servers if scheme not in ("http", "https", "all")]:
+        found.append(_named(settings, "proxy_servers", other))
+    return tuple(found)
+
+
+def _matters(setting: Setting) -> bool:
+    if setting.source == "default" or setting.name not in UNHONOURED:
+        return False
+    return UNHONOURED[setting.name][0](setting.value)
+
+
+def _named(settings: CondaSettings, name: str, value: object) -> Setting:
+    source = next((setting.source for setting in settings.settings if setting.name == name), "settings")
+    return Setting(name=name, value=value, source=source)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelSetup:
+    """What a worker is told about channels, and the variables that it has to be started with."""
+
+    document: Mapping[str, object]
+    environment: tuple[tuple[str, str], ...]
+    bases: tuple[str, ...]
+    """Base URLs with their credentials, in priority order."""
+
+
+def channel_setup(settings: CondaSettings, options: Options, *, specs: Iterable[str] = ()) -> ChannelSetup:
+    """Describe the channels for the worker.
+
+    Parameters
+    ----------
+    settings
+        What is configured.
+    options
+        ``-c`` puts channels first, ``--override-channels`` leaves the configured ones out.
+    specs
+        MatchSpecs, whose channels are added last, as conda does.
+
+    Raises
+    ------
+    PolicyError
+        If a channel isn't allowed.
+    UsageError
+        If there is no channel at all.
+    """
+    bases = [channel_url(settings, name) for name in options.channels]
+    bases += () if options.override_channels else [url.rstrip("/") for url in settings.channels]
+    bases += [channel_url(settings, name) for spec in specs if (name := _channel_of(spec))]
+    bases = list(dict.fromkeys(bases))
+    if not bases:
+        msg = "no conda channel is configured"
+        raise UsageError(msg, reference="no-channels", hint="name one: %pkg install -c conda-forge NAME")
+    for base in bases:
+        _check_allowed(settings, base)
+    clean = list(dict.fromkeys(without_credentials(base) for base in bases))
+    priority = settings.channel_priority if settings.channel_priority in ("strict", "disabled") else "flexible"
+    document = {
+        "urls": [f"{base}/" for base in clean],
+        "priority": priority,
+        "subdir": settings.subdir,
+        "cache_dir": str(platformdirs.user_cache_path("jupyter_pkgmgr", appauthor=False) / "repodata"),
+        "pkgs_dir": str(_package_cache(settings)),
+        "offline": settings.offline or options.offline,
+        "toml": _toml(settings, bases),
+        "zst": not _switched_off(settings, "repodata_use_zst"),
+        "shards": not _switched_off(settings, "repodata_use_shards"),
+        "overrides": {name: value for name, value in os.environ.items() if name.startswith("CONDA_OVERRIDE_")},
+    }
+    return ChannelSetup(document=document, environment=_tls_environment(settings), bases=tuple(bases))
+
+
+def value_of(settings: CondaSettings, name: str) -> object:
+    """A setting's value as it was found, ``None`` where nobody set it."""
+    return next((setting.value for setting in settings.settings if setting.name == name), None)
+
+
+def _switched_off(settings: CondaSettings, name: str) -> bool:
+    value = value_of(settings, name)
+    return value is not None and _is_off(value)
+
+
+def adds_pip(settings: CondaSettings) -> bool:
+    """Whether a new Python brings pip along: conda's ``add_pip_as_python_dependency``, on by default."""
+    return not _switched_off(settings, "add_pip_as_python_dependency")
+
+
+def eager_packages(settings: CondaSettings) -> tuple[str, ...]:
+    """``aggressive_update_packages``, if the user set it.
+
+    conda's own default (``ca-certificates certifi openssl``) is not taken over: mamba has none, and a request
+    for one package shouldn't change others.
+    """
+    value = next(
+        (
+            item.value
+            for item in settings.settings
+            if item.name == "aggressive_update_packages" and item.source != "default"
+        ),
+        (),
+    )
+    items = re.split(r"[,&\s]+", value) if isinstance(value, str) else value
+    return tuple(str(item) for item in items if str(item)) if isinstance(items, Iterable) else ()
+
+
+def channel_url(settings: CondaSettings, name: str) -> str:
+    """The base URL of a channel as a user writes it: a URL, a path, or a name."""
+    if "://" in name:
+        return name.rstrip("/")
+    if name.startswith(("/", "./", "../", "~")):
+        return Path(name).expanduser().resolve().as_uri()
+    for url in settings.channels:
+        if urlsplit(without_credentials(url)).path.rstrip("/").endswith(f"/{name}"):
+            return url.rstrip("/")
+    custom = value_of(settings, "custom_channels")
+    if isinstance(custom, Mapping) and name.split("/", maxsplit=1)[0] in custom:
+        return f"{str(custom[name.split('/', maxsplit=1)[0]]).rstrip('/')}/{name}"
+    alias = value_of(settings, "channel_alias")
+    return f"{str(alias or _ALIAS).rstrip('/')}/{name}"
+
+
+def localise(settings: CondaSettings, spec: str) -> str:
+    """A MatchSpec with its channel as a URL: rattler would look a name up at anaconda.org only."""
+    channel = _channel_of(spec)
+    if not channel:
+        return spec
+    return f"{without_credentials(channel_url(settings, channel))}::{spec.rpartition('::')[2]}"
+
+
+def _channel_of(spec: str) -> str:
+    channel, found, _ = spec.rpartition("::")
+    if not found:
+        return ""
+    # ``conda-forge/linux-64::x`` names a subdirectory too; which one is the platform's business
+    name, _, last = channel.rpartition("/")
+    return (
+        name if last == "noarch" or re.fullmatch(r"(linux|osx|win|emscripten|wasi|zos|freebsd)-\w+", last) else channel
+    )
+
+
+def without_credentials(url: str) -> str:
+    """A URL without user, password and conda token, without its last slash."""
+    parts = urlsplit(url.rstrip("/"))
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], path=_TOKEN.sub("", parts.path)))
+
+
+def canonical_channel(settings: CondaSettings, url: str) -> str:
+    """The name conda gives a channel in its history: a name below the alias, ``defaults``, or the URL.
+
+    Source: ``conda.models.channel.Channel.canonical_name``.
+    """
+    base = without_credentials(url)
+    multi = value_of(settings, "custom_multichannels")
+    multichannels: dict[str, object] = {"defaults": value_of(settings, "default_channels") or _DEFAULTS}
+    multichannels |= multi if isinstance(multi, Mapping) else {}
+    for name, members in multichannels.items():
+        if isinstance(members, Iterable) and base in {
+            without_credentials(channel_url(settings, str(member))) for member in members
+        }:
+            return name
+    custom = value_of(settings, "custom_channels")
+    for name, location in custom.items() if isinstance(custom, Mapping) else ():
+        root = f"{without_credentials(str(location))}/"
+        if base.startswith(root) and base.removeprefix(root).split("/")[0] == name:
+            return base.removeprefix(root)
+    alias = f"{without_credentials(str(value_of(settings, 'channel_alias') or _ALIAS))}/"
+    return base.removeprefix(alias) if base.startswith(alias) else base
+
+
+_DEFAULTS = tuple(f"https://repo.anaconda.com/pkgs/{name}" for name in ("main", "r", "msys2"))
+
+
+def _check_allowed(settings: CondaSettings, base: str) -> None:
+    """Conda's allowlist and denylist of channels, which hold names or URLs."""
+    url = without_credentials(base)
+
+    def is_in(names: Iterable[str]) -> bool:
+        return any(without_credentials(channel_url(settings, name)) == url for name in names)
+
+    if settings.allowlist_channels and not is_in(settings.allowlist_channels):
+        msg = f"the channel {redact(base)} is not among those allowed"
+        note = f"allowlist_channels: {', '.join(map(redact, settings.allowlist_channels))}"
+        raise PolicyError(msg, reference="channel-not-allowed", note=note, hint="ask who looks after this machine")
+    if is_in(settings.denylist_channels):
+        msg = f"the channel {redact(base)} is denied"
+        note = f"denylist_channels: {', '.join(map(redact, settings.denylist_channels))}"
+        raise PolicyError(msg, reference="channel-denied", note=note, hint="take it out of the list of channels")
+
+
+def _package_cache(settings: CondaSettings) -> Path:
+    """Where packages are kept: inside the first ``pkgs_dirs`` folder that can be written to.
+
+    rattler's cache has conda's layout but its own marks of what is complete, so the two don't share folders: a
+    hidden one of our own lies beside conda's packages, on the same file system (which hard links need),
+    and conda overlooks it. Without any conda folder the user's cache directory serves.
+    """
+    for folder in settings.pkgs_dirs:
+        if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+            return folder / ".rattler"
+    chosen = any(item.name == "pkgs_dirs" and item.source != "default" for item in settings.settings)
+    for folder in settings.pkgs_dirs if chosen else ():
+        there = next((parent for parent in folder.parents if parent.exists()), None)
+        if there is not None and os.access(there, os.W_OK | os.X_OK):
+            return folder / ".rattler"
+    return platformdirs.user_cache_path("jupyter_pkgmgr", appauthor=False) / "pkgs"
+
+
+def _toml(settings: CondaSettings, bases: Iterable[str]) -> str:
+    """Rattler's configuration file. Credentials stand in mirrors, so that no record ever holds them."""
+    lines = []
+    if settings.ssl_verify is False:
+        lines.append("tls-no-verify = true")
+    else:
+        # "system" is what SSL_CERT_FILE names, or the system's store: see _tls_environment
+        own = settings.ssl_verify is True and not _bundle(settings) and "SSL_CERT_FILE" not in os.environ
+        lines.append(f'tls-root-certs = "{"webpki" if own else "system"}"')
+    proxies = {("https" if scheme == "all" else scheme): url for scheme, url in settings.proxy_servers}
+    if any(scheme == "all" for scheme, _ in settings.proxy_servers):
+        proxies.setdefault("http", proxies["https"])
+    if chosen := {scheme: url for scheme, url in proxies.items() if scheme in ("http", "https")}:
+        lines += ["[proxy-config]", *(f"{scheme} = {json.dumps(url)}" for scheme, url in sorted(chosen.items()))]
+    secret = {without_credentials(base): base for base in bases if without_credentials(base) != base.rstrip("/")}
+    if secret:
+        lines += ["[mirrors]", *(f"{json.dumps(clean)} = [{json.dumps(base)}]" for clean, base in secret.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _tls_environment(settings: CondaSettings) -> tuple[tuple[str, str], ...]:
+    bundle = _bundle(settings)
+    return (("SSL_CERT_FILE", bundle),) if bundle else ()
+
+
+def _bundle(settings: CondaSettings) -> str:
+    """The file of certificates to trust: the one in ``ssl_verify``, or what requests (and so conda) obeys."""
+    verify = settings.ssl_verify
+    if isinstance(verify, str) and verify and not verify.startswith("<"):
+        return verify
+    if verify is not True:
+        return ""
+    return next((path for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if (path := os.environ.get(name))), "")

@@ -1,0 +1,404 @@
+"""The embedded conda engine's worker process: JSON lines in, JSON lines out.
+
+``python -m jupyter_pkgmgr.engines.rattler_worker``, started by :mod:`.rattler_process` and by nobody else.
+py-rattler can crash CPython at interpreter exit, so it lives here alone and the process ends with ``os._exit``.
+
+Protocol, version 1. The worker's first line is ``{"protocol": 1, "rattler": "0.28.0"}``. A request is
+``{"id": 7, "method": "plan", "params": {…}}``; its answers are ``{"id": 7, "accepted": true}`` at once, any number of
+``{"id": 7, "event": {…}}``, and at last ``{"id": 7, "result": …}`` or ``{"id": 7, "error": {"type": …, …}}``.
+One request is served at a time. When stdin ends the worker ends, in the middle of a request too: whoever
+asked is gone and will repair what is half done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import re
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from jupyter_pkgmgr.model.errors import (
+    DiskFullError,
+    EngineError,
+    PkgError,
+    PlanOutdatedError,
+    PolicyError,
+    UnreachableError,
+    VerificationError,
+)
+from jupyter_pkgmgr.model.redact import redact
+
+from . import rattler_worker_api as api
+from .rattler_worker_plan import Question, make_plan
+
+__all__ = ["PROTOCOL", "main"]
+
+PROTOCOL = 1
+IDLE_SECONDS = 600.0
+"""An idle worker ends after this time: the repodata of a big channel takes hundreds of megabytes."""
+EVENT_INTERVAL = 0.1
+"""Seconds between two events about the bytes of one package."""
+
+Emit = Callable[[dict[str, Any]], None]
+_T = TypeVar("_T")
+
+
+class _Output:
+    """The one writer: rattler's callbacks come on threads of its own."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+
+    def write(self, document: Mapping[str, Any]) -> None:
+        data = json.dumps(document).encode() + b"\n"
+        with self._lock:
+            self._pipe.write(data)
+            self._pipe.flush()
+
+
+def main() -> None:
+    """Serve requests until stdin ends."""
+    # rattler, or anything it calls, must not write into the protocol
+    protocol = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    # being stopped means now: Python's own handler would wait until rattler comes back
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    output = _Output(protocol)
+    output.write({"protocol": PROTOCOL, "rattler": api.version()})
+    code = 1
+    try:
+        asyncio.run(_serve(output))
+        code = 0
+    except BaseException as error:  # noqa: BLE001  the last words before os._exit, for the driver's log
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+async def _serve(output: _Output) -> None:
+    loop = asyncio.get_running_loop()
+    requests: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def read() -> None:
+        for line in sys.stdin.buffer:
+            loop.call_soon_threadsafe(requests.put_nowait, line)
+        os._exit(0)
+
+    threading.Thread(target=read, name="stdin", daemon=True).start()
+    worker = _Worker()
+    while True:
+        try:
+            line = await asyncio.wait_for(requests.get(), IDLE_SECONDS)
+        except TimeoutError:
+            return
+        await _answer(worker, json.loads(line), output)
+
+
+async def _answer(worker: _Worker, request: Mapping[str, Any], output: _Output) -> None:
+    number = request["id"]
+    output.write({"id": number, "accepted": True})
+
+    def emit(event: dict[str, Any]) -> None:
+        output.write({"id": number, "event": event})
+
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_args, **_more: emit(
+            {"kind": "message", "level": "warning", "message": redact(str(message))}
+        )
+        warnings.simplefilter("always")
+        try:
+            result = await worker.methods[request["method"]](request["params"], emit)
+        except Exception as error:  # noqa: BLE001  every failure is an answer; rattler's have no common base
+            failure = error if isinstance(error, PkgError) else _explain(error)
+            output.write({"id": number, "error": {"type": type(failure).__name__, **failure.to_json()}})
+            return
+    output.write({"id": number, "result": result})
+
+
+class _Worker:
+    """The methods, and the repodata that stays in memory between two requests."""
+
+    def __init__(self) -> None:
+        self._sources: dict[str, api.Source] = {}
+        self.methods: dict[str, Callable[[Mapping[str, Any], Emit], Awaitable[Any]]] = {
+            "install": self.install,
+            "names": self.names,
+            "ping": self.ping,
+            "plan": self.plan,
+            "query": self.query,
+        }
+
+    def _source(self, document: Mapping[str, Any]) -> api.Source:
+        key = json.dumps(document, sort_keys=True)
+        if key not in self._sources:
+            self._sources = {key: api.Source(api.Channels.from_json(document))}
+        self._sources[key].refresh()
+        return self._sources[key]
+
+    async def ping(self, _params: Mapping[str, Any], _emit: Emit) -> str:
+        return api.version()
+
+    async def plan(self, params: Mapping[str, Any], _emit: Emit) -> dict[str, Any]:
+        source, question = self._source(params["channels"]), Question.from_json(params["question"])
+        return await _retrying(source, lambda: make_plan(source, question))
+
+    async def names(self, params: Mapping[str, Any], _emit: Emit) -> list[str]:
+        source = self._source(params["channels"])
+        return await _retrying(source, lambda: api.names(source))
+
+    async def query(self, params: Mapping[str, Any], _emit: Emit) -> list[dict[str, Any]]:
+        source = self._source(params["channels"])
+        found = await _retrying(source, lambda: api.find(source, params["specs"]))
+        return [api.document(record) for records in found for record in records]
+
+    async def install(self, params: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
+        source = self._source(params["channels"])
+        prefix = Path(params["prefix"])
+        installed = api.read_prefix(prefix)
+        _check(installed, params["before"], PlanOutdatedError, "the environment changed since the plan was made")
+        final: dict[str, api.Record] = dict(installed)
+        for name in params["unlink"]:
+            del final[name]
+        final |= {record.name.normalized: record for record in api.records_from_json(params["link"])}
+        overwritten = _overwritten(prefix)
+        with _Leftovers(prefix):
+            await api.install(
+                source,
+                prefix,
+                records=list(final.values()),
+                installed=list(installed.values()),
+                reinstall=params["reinstall"],
+                requested=params["requested"],
+                reporter=_Reporter(emit),
+            )
+        records = api.read_prefix(prefix)
+        _check(records, params["after"], VerificationError, "the environment isn't what the plan said")
+        return {"overwritten": sorted(_overwritten(prefix) - overwritten)}
+
+
+class _Leftovers:
+    """rattler tags a prefix as a cache, so that backups skip it; an environment isn't one."""
+
+    def __init__(self, prefix: Path) -> None:
+        self._tag = prefix / "CACHEDIR.TAG"
+        self._there = self._tag.exists()
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, *_error: object) -> None:
+        if not self._there:
+            self._tag.unlink(missing_ok=True)
+
+
+async def _retrying(source: api.Source, work: Callable[[], Awaitable[_T]]) -> _T:
+    try:
+        return await work()
+    except PkgError:
+        raise
+    except Exception as error:  # rattler's exceptions have no common base
+        if "repodata_shards" not in str(error) or not source.without_shards():
+            raise
+        return await work()
+
+
+def _check(records: Mapping[str, api.Record], expected: list[str], failure: type[PkgError], message: str) -> None:
+    found = {f"{name}-{record.version}-{record.build}" for name, record in records.items()}
+    if difference := found ^ set(expected):
+        raise failure(message, context=tuple(sorted(difference)), hint="plan again")
+
+
+def _overwritten(prefix: Path) -> set[tuple[str, str]]:
+    """Packages and paths where another package's file won; rattler keeps the loser under another name."""
+    found = set()
+    for path in (prefix / "conda-meta").glob("*.json"):
+        content = path.read_bytes()
+        if b'"original_path"' in content:
+            record = json.loads(content)
+            entries = record["paths_data"]["paths"]
+            found |= {(record["name"], entry["original_path"]) for entry in entries if entry.get("original_path")}
+    return found
+
+
+class _Reporter:
+    """Turns rattler's callbacks into events. Its tokens count packages; bytes are told ten times a second."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._packages: list[str] = []
+        self._told: dict[int, float] = {}
+        self._bytes: dict[int, int | None] = {}
+        self._phases: set[str] = set()
+        self._lock = threading.Lock()
+
+    def _token(self, package: str) -> int:
+        with self._lock:
+            self._packages.append(package)
+            return len(self._packages) - 1
+
+    def _package(self, token: int, phase: str, state: str, **more: int | None) -> None:
+        with self._lock:
+            first = phase not in self._phases
+            self._phases.add(phase)
+        if first:
+            self._emit({"kind": "phase", "phase": phase})
+        self._emit({"kind": "package", "package": self._packages[token], "phase": phase, "state": state, **more})
+
+    def on_transaction_start(self, total_operations: int) -> None: ...
+
+    def on_transaction_operation_start(self, operation: int) -> None: ...
+
+    def on_populate_cache_start(self, operation: int, package_name: str) -> int:  # noqa: ARG002  rattler's interface
+        return self._token(package_name)
+
+    def on_validate_start(self, cache_entry: int) -> int:
+        return cache_entry
+
+    def on_validate_complete(self, validate_idx: int) -> None: ...
+
+    def on_download_start(self, cache_entry: int) -> int:
+        self._package(cache_entry, "download", "started")
+        return cache_entry
+
+    def on_download_progress(self, download_idx: int, progress: int, total: int | None) -> None:
+        now = time.monotonic()
+        with self._lock:
+            self._bytes[download_idx] = progress
+            if now - self._told.get(download_idx, 0.0) < EVENT_INTERVAL:
+                return
+            self._told[download_idx] = now
+        self._package(download_idx, "download", "running", done=progress, total=total)
+
+    def on_download_completed(self, download_idx: int) -> None:
+        done = self._bytes.get(download_idx)
+        self._package(download_idx, "download", "finished", done=done, total=done)
+
+    def on_populate_cache_complete(self, cache_entry: int) -> None: ...
+
+    def on_unlink_start(self, operation: int, package_name: str) -> int:  # noqa: ARG002  rattler's interface
+        token = self._token(package_name)
+        self._package(token, "unlink", "started")
+        return token
+
+    def on_unlink_complete(self, index: int) -> None:
+        self._package(index, "unlink", "finished")
+
+    def on_link_start(self, operation: int, package_name: str) -> int:  # noqa: ARG002  rattler's interface
+        token = self._token(package_name)
+        self._package(token, "link", "started")
+        return token
+
+    def on_link_complete(self, index: int) -> None:
+        self._package(index, "link", "finished")
+
+    def on_transaction_operation_complete(self, operation: int) -> None: ...
+
+    def on_transaction_complete(self) -> None: ...
+
+    def on_post_link_start(self, package_name: str, script_path: str) -> int:  # noqa: ARG002  rattler's interface
+        return 0
+
+    def on_post_link_complete(self, index: int, success: bool) -> None: ...  # noqa: FBT001  rattler's interface
+
+    def on_pre_unlink_start(self, package_name: str, script_path: str) -> int:  # noqa: ARG002  rattler's interface
+        return 0
+
+    def on_pre_unlink_complete(self, index: int, success: bool) -> None: ...  # noqa: FBT001  rattler's interface
+
+
+# what went wrong
+
+_URL = re.compile(r"[a-z0-9+]+://[^\s'\"()]+")
+_STATUS = re.compile(r"HTTP status (?:client|server) error \((\d{3})[^)]*\)")
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+_STATUS_NOTES = {
+    401: ("the server wants credentials", "log in, or put them into the channel's URL in .condarc"),
+    403: ("the server refuses access", "check the token or the credentials of the channel"),
+    404: ("the server has no such file", "check the channel's name and the platform"),
+    407: ("the proxy wants credentials", "check proxy_servers in .condarc"),
+}
+_GARBAGE = ("decode", "deserialize", "parse", "invalid data", "expected value", "zip archive", "unexpected end")
+
+
+def _explain(error: Exception) -> PkgError:
+    """The error for a failure of rattler's, which tells what it is by its text alone."""
+    text = redact(str(error))
+    if number := _OS_ERROR.search(text):
+        return _explain_system(int(number[1]), text)
+    url = match[0].rstrip("/.,;:") if (match := _URL.search(text)) else ""
+    where = url or "a channel"
+    if status := _STATUS.search(text):
+        code = int(status[1])
+        note, hint = _STATUS_NOTES.get(code, ("the server failed", "try again later, or use another channel"))
+        return UnreachableError(f"{where} answered {code}", reference=f"http-{code}", note=note, hint=hint, detail=text)
+    if "hash mismatch" in text:
+        return UnreachableError(
+            f"{where} is not the file that the channel describes",
+            reference="checksum-mismatch",
+            note="its checksum differs: a broken download, a proxy that changes files, or a stale mirror",
+            hint="try again; if it stays, tell the channel's owner",
+            detail=text,
+        )
+    if "error sending request" in text or "timed out" in text:
+        return _unreachable(where, text)
+    if "cache" in text and ("not available" in text or "no cache" in text.lower()):
+        return UnreachableError(
+            "the channels were never read, and offline they can't be",
+            reference="offline",
+            hint="go online once, or switch offline off",
+            detail=text,
+        )
+    if any(word in text.lower() for word in _GARBAGE):
+        return UnreachableError(
+            f"{where} sent something that is no conda channel's data",
+            reference="garbage",
+            note=text.splitlines()[-1].removeprefix("Caused by: "),
+            hint="check the channel's URL; a login page in between looks like this",
+            detail=text,
+        )
+    return EngineError(text.splitlines()[0] if text else type(error).__name__, detail=text)
+
+
+def _explain_system(number: int, text: str) -> PkgError:
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(
+            "the disk is full",
+            note=text.splitlines()[0],
+            hint="free some space, in the environment's file system or in the package cache's",
+            detail=text,
+        )
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return PolicyError(
+            "no permission to write",
+            reference="not-writable",
+            note=text.splitlines()[0],
+            hint="use an environment that belongs to you",
+            detail=text,
+        )
+    if match := _URL.search(text):
+        return _unreachable(match[0].rstrip("/.,;:)"), text)
+    return EngineError(text.splitlines()[0], reference=errno.errorcode.get(number, "os-error").lower(), detail=text)
+
+
+def _unreachable(where: str, text: str) -> UnreachableError:
+    return UnreachableError(
+        f"{where} can't be reached",
+        note=text.splitlines()[-1].removeprefix("Caused by: "),
+        hint="check the network, the proxy and the channel's URL",
+        detail=text,
+    )
+
+
+if __name__ == "__main__":
+    main()

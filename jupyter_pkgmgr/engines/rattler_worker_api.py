@@ -1,0 +1,307 @@
+"""The one place that calls py-rattler: repodata, solving, installing. Runs in the worker process only.
+
+py-rattler's API moves between minor versions, so everything of it that the worker needs has a function
+here, in terms of plain values and of rattler's records. Written for 0.28.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import rattler
+from rattler.exceptions import SolverError
+
+from jupyter_pkgmgr.model.errors import EnvironmentProblem, InvalidSpecError
+
+__all__ = [
+    "Channels",
+    "Record",
+    "SolveInput",
+    "Source",
+    "Unsolvable",
+    "document",
+    "find",
+    "install",
+    "matches",
+    "names",
+    "read_prefix",
+    "records_from_json",
+    "solve",
+    "spec_name",
+    "version",
+]
+
+Record = rattler.RepoDataRecord | rattler.PrefixRecord
+
+_PRIORITIES = {
+    "strict": rattler.ChannelPriority.Strict,
+    "flexible": rattler.ChannelPriority.Flexible,
+    "disabled": rattler.ChannelPriority.Disabled,
+}
+_OVERRIDES = {
+    "CONDA_OVERRIDE_CUDA": "cuda",
+    "CONDA_OVERRIDE_OSX": "osx",
+    "CONDA_OVERRIDE_GLIBC": "libc",
+    "CONDA_OVERRIDE_ARCHSPEC": "archspec",
+}
+
+_OF_THE_PREFIX = {"extracted_package_dir", "files", "link", "package_tarball_full_path", "paths_data"}
+
+
+class Unsolvable(Exception):  # noqa: N818  it is an answer of the solver, not a defect
+    """The solver found no solution; the text is its whole report."""
+
+
+def version() -> str:
+    """The version of py-rattler that is loaded."""
+    return str(rattler.__version__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channels:
+    """Where packages come from, as the driver describes it in every request."""
+
+    urls: tuple[str, ...]
+    """Base URLs without credentials, in priority order."""
+    priority: str
+    subdir: str
+    cache_dir: str
+    pkgs_dir: str
+    offline: bool
+    toml: str
+    """rattler's own configuration: mirrors (which carry the credentials), proxies, TLS."""
+    zst: bool = True
+    shards: bool = True
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Channels:
+        """The description as it came over the pipe."""
+        return cls(**{**document, "urls": tuple(document["urls"])})
+
+
+class Source:
+    """Repodata of channels, kept in memory as long as the worker lives and asked anew for every request."""
+
+    def __init__(self, channels: Channels) -> None:
+        self.channels = channels
+        self.config = rattler.Config.from_toml(channels.toml)
+        self.client = rattler.Client.from_config(self.config)
+        self._gateway: rattler.Gateway | None = None
+        self._shards = channels.shards
+
+    @property
+    def gateway(self) -> rattler.Gateway:
+        """Rattler's reader of repodata."""
+        if self._gateway is None:
+            settings = rattler.SourceConfig(
+                zstd_enabled=self.channels.zst,
+                sharded_enabled=self._shards,
+                cache_action="force-cache-only" if self.channels.offline else "cache-or-fetch",
+            )
+            cache = Path(self.channels.cache_dir)
+            self._gateway = rattler.Gateway(cache_dir=cache, default_config=settings, client=self.client)
+        return self._gateway
+
+    @property
+    def sources(self) -> list[rattler.Channel]:
+        """The channels in priority order."""
+        return [rattler.Channel(url) for url in self.channels.urls]
+
+    @property
+    def subdirs(self) -> list[rattler.Subdir]:
+        """The platform's subdirectory and ``noarch``."""
+        return [rattler.Subdir(self.channels.subdir), rattler.Subdir("noarch")]
+
+    def refresh(self) -> None:
+        """Forget what is in memory: a channel may have changed. The disk cache answers if it hasn't."""
+        for channel in self.sources:
+            self.gateway.clear_repodata_cache(channel)
+
+    def without_shards(self) -> bool:
+        """Stop asking for sharded repodata; ``False`` if that was so already.
+
+        Some hosts answer 401, 403 or a page of text for files that aren't there; only the plain
+        ``repodata.json`` tells whether the channel itself can be read.
+        """
+        if not self._shards:
+            return False
+        self._shards, self._gateway = False, None
+        return True
+
+    def virtual_packages(self) -> list[rattler.GenericVirtualPackage]:
+        """What the machine offers (``__glibc``, ``__cuda``, …), with conda's override variables."""
+        overrides = rattler.VirtualPackageOverrides()
+        for variable, attribute in _OVERRIDES.items():
+            if variable in self.channels.overrides:
+                setattr(overrides, attribute, rattler.Override.string(self.channels.overrides[variable]))
+        return [package.into_generic() for package in rattler.VirtualPackage.detect(overrides)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SolveInput:
+    """One question to the solver."""
+
+    specs: Sequence[str]
+    """What must be there; the first ones are decided first, so the named packages come first."""
+    constraints: Sequence[str] = ()
+    """What must hold for a package if it is there."""
+    locked: Sequence[Record] = ()
+    """Preferred to any other build of the same name."""
+    pinned: Sequence[Record] = ()
+    """The only build of that name."""
+
+
+def parse(text: str) -> rattler.MatchSpec:
+    """Read a MatchSpec as leniently as conda does (``x 1.0``).
+
+    Raises
+    ------
+    InvalidSpecError
+        If it isn't one.
+    """
+    try:
+        return rattler.MatchSpec(text)
+    except Exception as error:  # rattler's exceptions have no common base
+        msg = f"{text!r} is no conda spec"
+        raise InvalidSpecError(msg, note=str(error), hint="write it as name, name=1.2 or 'name>=1,<2'") from error
+
+
+def spec_name(text: str) -> str:
+    """The package a MatchSpec is about; empty for a URL."""
+    return str(parse(text).name.normalized or "")
+
+
+def matches(text: str, record: Record) -> bool:
+    """Whether an installed record is what the spec asks for, the channel included."""
+    if "://" in text.split("::", maxsplit=1)[0] and "::" not in text:
+        return str(record.url) == text
+    spec = parse(text)
+    if not spec.matches(record):
+        return False
+    channel = spec.channel
+    return channel is None or str(channel.base_url).rstrip("/") == str(record.channel or "").rstrip("/")
+
+
+async def solve(source: Source, question: SolveInput, *, add_pip: bool = False) -> list[Record]:
+    """Ask the solver.
+
+    Raises
+    ------
+    Unsolvable
+        With the solver's report.
+    """
+    try:
+        return list(
+            await rattler.solve(
+                source.sources,
+                [parse(spec) for spec in question.specs],
+                gateway=source.gateway,
+                platforms=source.subdirs,
+                locked_packages=list(question.locked),
+                pinned_packages=list(question.pinned),
+                virtual_packages=source.virtual_packages(),
+                channel_priority=_PRIORITIES[source.channels.priority],
+                constraints=[parse(spec) for spec in question.constraints],
+                add_pip_as_python_dependency=add_pip,
+            )
+        )
+    except SolverError as error:
+        raise Unsolvable(str(error)) from error
+
+
+async def find(source: Source, specs: Iterable[str]) -> list[list[Record]]:
+    """What the channels have for each spec, best version first."""
+    parsed = [parse(spec) for spec in specs]
+    found = [record for group in await _query(source, parsed) for record in group]
+    answers: list[list[Record]] = []
+    for spec in parsed:
+        unique = {str(record.url): record for record in found if spec.matches(record)}
+        answers.append(sorted(unique.values(), reverse=True))
+    return answers
+
+
+async def _query(source: Source, specs: Sequence[rattler.MatchSpec]) -> list[list[Record]]:
+    if not specs:
+        return []
+    return list(await source.gateway.query(source.sources, source.subdirs, specs, recursive=False))
+
+
+async def names(source: Source) -> list[str]:
+    """Every package name in the channels."""
+    found = await source.gateway.names(source.sources, source.subdirs)
+    return sorted({str(name.normalized) for name in found})
+
+
+def read_prefix(prefix: Path) -> dict[str, rattler.PrefixRecord]:
+    """The records in ``conda-meta``, by name.
+
+    Raises
+    ------
+    EnvironmentProblem
+        If a record can't be read: what isn't known can't be kept.
+    """
+    records: dict[str, rattler.PrefixRecord] = {}
+    for path in sorted((prefix / "conda-meta").glob("*.json")):
+        try:
+            record = rattler.PrefixRecord.from_path(path)
+        except Exception as error:  # rattler's exceptions have no common base
+            msg = f"the conda record {path.name} can't be read"
+            raise EnvironmentProblem(
+                msg,
+                reference="broken-record",
+                context=(str(path),),
+                note=str(error),
+                hint="%pkg doctor shows what is broken",
+            ) from error
+        records[record.name.normalized] = record
+    return records
+
+
+def records_from_json(documents: Iterable[Mapping[str, Any]]) -> list[Record]:
+    """Make records from the JSON that ``to_json`` gave; rattler reads records from files only."""
+    records: list[Record] = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "record.json"
+        for document in documents:
+            path.write_text(json.dumps(document), encoding="utf-8")
+            records.append(rattler.PrefixRecord.from_path(path))
+    return records
+
+
+def document(record: Record) -> dict[str, Any]:
+    """A record as JSON: what the channel says about it, without the files in the prefix."""
+    content: dict[str, Any] = json.loads(record.to_json())
+    return {key: value for key, value in content.items() if key not in _OF_THE_PREFIX}
+
+
+async def install(
+    source: Source,
+    prefix: Path,
+    *,
+    records: Sequence[Record],
+    installed: Sequence[rattler.PrefixRecord],
+    reinstall: Iterable[str],
+    requested: Iterable[str],
+    reporter: rattler.InstallerReporter,
+) -> None:
+    """Make the prefix hold exactly these records. Link scripts aren't run."""
+    await rattler.install(
+        records=list(records),
+        target_prefix=prefix,
+        installed_packages=list(installed),
+        reinstall_packages=set(reinstall),
+        platform=rattler.Subdir(source.channels.subdir),
+        execute_link_scripts=False,
+        show_progress=False,
+        client=source.client,
+        # 0.28.0 takes the inner objects only
+        requested_specs=[parse(spec)._match_spec for spec in requested],  # noqa: SLF001
+        reporter=reporter,
+        package_cache=rattler.PackageCache(Path(source.channels.pkgs_dir)),
+    )
