@@ -63,7 +63,13 @@ class Face:
         ``%pkg install pandas`` installs a package, ``%pkg list`` shows what is there, ``%pkg undo`` takes the
         last change back, ``%pkg help`` names all verbs. ``%%pkg install`` takes one spec a line.
         """
-        self._ready().run(line, cell)
+        from .satisfied import answer  # noqa: PLC0415  on first use, and the rest only if it can't answer
+
+        lines = answer(line, cell)
+        if lines is None:
+            self._ready().run(line, cell)
+        elif lines:
+            print("\n".join(lines))  # noqa: T201  the cell's output
 
     def complete(self, _shell: Any, event: Any) -> list[str]:
         """Verbs and options, for IPython's completer."""

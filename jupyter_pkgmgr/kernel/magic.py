@@ -1,4 +1,4 @@
-"""``%pkg`` and ``%%pkg``: the fast path, the service, and what has to be done in this process afterwards."""
+"""``%pkg`` and ``%%pkg`` beyond the fast path: the service, and what has to be done in this process afterwards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 from typing import Any
 
-from . import facts, satisfied, search_path, verdict
+from . import facts, search_path, verdict
 from .child import Service
 from .display import Displays
 from .errors import PkgError
@@ -27,11 +27,6 @@ class PkgMagic:
 
     def run(self, line: str, cell: str | None = None) -> None:
         """Run one command; raises :class:`PkgError` if it fails."""
-        lines = satisfied.answer(line, cell)
-        if lines is not None:
-            if lines:
-                print("\n".join(lines))  # noqa: T201  the cell's output
-            return
         displays = Displays(self.shell)
         paths = search_path.snapshot()
         try:

@@ -55,6 +55,8 @@ class Verdict(NamedTuple):
 
     level: str = "none"
     modules: Tuple[str, ...] = ()
+    waiting: Tuple[str, ...] = ()
+    """New ``.pth`` files whose code runs only when Python starts."""
     reload_page: bool = False
     """Whether something changed that the browser has loaded."""
 
@@ -85,10 +87,10 @@ def judge(
     required |= _mapped(changed, paths) | _stack(packages)
     if _standard_library(changed, paths):
         required.add("python")
-    recommended |= set(waiting)
+    late = tuple(sorted(waiting))
     front_end = any(_FRONT_END.search(path) for path in changed) or _brings_front_end(packages)
-    level = "required" if required else "recommended" if recommended else "none"
-    return Verdict(level, tuple(sorted(required or recommended)), front_end)
+    level = "required" if required else "recommended" if recommended or late else "none"
+    return Verdict(level, tuple(sorted(required or recommended)), late, front_end)
 
 
 class _Paths:
@@ -198,15 +200,14 @@ def _normalized(name: str) -> str:
 def render(verdict: Verdict) -> Dict[str, str]:
     """The verdict as a display: text and HTML."""
     sentences = []
+    are = "is" if len(verdict.modules) == 1 else "are"
     if verdict.level == "required":
-        sentences.append(
-            f"restart the kernel now: {_names(verdict.modules)} changed and can't be exchanged in a running one"
-        )
-    elif verdict.level == "recommended":
-        sentences.append(
-            f"restart the kernel to use what changed: {_names(verdict.modules)} {_verb(verdict.modules)} loaded"
-        )
-    else:
+        sentences.append(f"restart the kernel now: {_names(verdict.modules)} can't be exchanged while it runs")
+    elif verdict.modules:
+        sentences.append(f"restart the kernel to use what changed: {_names(verdict.modules)} {are} loaded")
+    if verdict.waiting:
+        sentences.append(f"restart the kernel to import all of it: {_names(verdict.waiting)} runs when Python starts")
+    if verdict.level == "none":
         sentences.append("no restart needed")
     if verdict.reload_page:
         sentences.append("reload the page: parts of the change run in the browser")
@@ -221,7 +222,3 @@ def _names(modules: Tuple[str, ...]) -> str:
     shown = ", ".join(modules[:NAMED])
     more = len(modules) - NAMED
     return f"{shown} and {more} more" if more > 0 else shown
-
-
-def _verb(modules: Tuple[str, ...]) -> str:
-    return "is" if len(modules) == 1 else "are"

@@ -1,0 +1,184 @@
+"""Real kernels on every interpreter of this machine, and a service that misbehaves on demand."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import KernelManager
+from uv import find_uv_bin
+
+ROOT = Path(__file__).parents[2]
+StartKernel = Callable[..., "Kernel"]
+VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "3.8-ipython7": ("ipython<8", "ipykernel<6.30"),
+}
+"""What an environment gets where it is not the newest ipykernel for its Python."""
+
+
+@dataclass
+class Outcome:
+    """What a cell showed, and how it ended."""
+
+    status: str
+    execution_count: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+    shown: list[dict[str, str]] = field(default_factory=list)
+    """Every display and update as it came."""
+    displays: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The last state of each display."""
+    error: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def texts(self) -> list[str]:
+        return [data["text/plain"] for data in self.displays.values()]
+
+
+class Kernel:
+    """A running kernel."""
+
+    def __init__(self, manager: KernelManager, client: Any) -> None:
+        self.manager = manager
+        self.client = client
+
+    def run(
+        self, code: str, *, silent: bool = False, history: bool = True, on_display: Callable[[], None] | None = None
+    ) -> Outcome:
+        """Execute a cell and collect its outputs until the kernel is idle; ``on_display`` runs at the first one."""
+        number = self.client.execute(code, silent=silent, store_history=history, allow_stdin=False)
+        outcome = Outcome(status="")
+        while True:
+            message = self.client.get_iopub_msg(timeout=60)
+            if message["parent_header"].get("msg_id") != number:
+                continue
+            kind, content = message["msg_type"], message["content"]
+            if kind == "status" and content["execution_state"] == "idle":
+                break
+            if kind in {"display_data", "update_display_data"}:
+                key = content.get("transient", {}).get("display_id") or f"display {len(outcome.displays)}"
+                outcome.shown.append(content["data"])
+                outcome.displays[key] = content["data"]
+                if on_display is not None:
+                    on_display()
+                    on_display = None
+            elif kind == "stream" and content["name"] == "stdout":
+                outcome.stdout += content["text"]
+            elif kind == "stream":
+                outcome.stderr += content["text"]
+            elif kind == "error":
+                outcome.error = content
+        reply = self.client.get_shell_msg(timeout=60)
+        while reply["parent_header"].get("msg_id") != number:
+            reply = self.client.get_shell_msg(timeout=60)
+        outcome.status, outcome.execution_count = reply["content"]["status"], reply["content"].get("execution_count")
+        return outcome
+
+    def value(self, expression: str) -> Any:
+        """What an expression is in the kernel, as JSON, without a trace in its history."""
+        outcome = self.run(f"print(__import__('json').dumps({expression}))", history=False)
+        assert outcome.status == "ok", outcome.error
+        return json.loads(outcome.stdout)
+
+    def interrupt(self) -> None:
+        self.manager.interrupt_kernel()
+
+
+def interpreter(version: str) -> str:
+    """The interpreter of a minor version, or skip."""
+    found = sys.executable if version == "{}.{}".format(*sys.version_info[:2]) else shutil.which(f"python{version}")
+    candidates = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}"))
+    path = found if found and _is(found, version) else next(map(str, candidates), None)
+    if path is None:
+        pytest.skip(f"this machine has no Python {version}")
+    return path
+
+
+def _is(path: str, version: str) -> bool:
+    """Whether it runs and is that version: pyenv's shims are on PATH for versions that aren't chosen."""
+    done = subprocess.run(
+        [path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() == version
+
+
+@pytest.fixture(scope="session")
+def kernel_python(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """A venv with ipykernel and six and nothing of ours, per version; each is made once in a session."""
+    made: dict[str, str] = {}
+
+    def make(version: str) -> str:
+        if version not in made:
+            folder = tmp_path_factory.mktemp("venv") / "env"
+            uv = [find_uv_bin(), "--quiet", "--no-config"]
+            subprocess.run([*uv, "venv", "--python", interpreter(version.partition("-")[0]), folder], check=True)
+            python = str(folder / "bin" / "python")
+            packages = PACKAGES.get(version, ("ipykernel",))
+            subprocess.run([*uv, "pip", "install", "--python", python, "six==1.17.0", *packages], check=True)
+            made[version] = python
+        return made[version]
+
+    return make
+
+
+def make_peer(folder: Path) -> Path:
+    """An executable that the kernel takes for the interpreter of the service."""
+    path = folder / "peer"
+    source = (Path(__file__).parent / "peer.py").read_text(encoding="utf-8")
+    path.write_text(f"#!{sys.executable}\n{source}", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def peer(tmp_path: Path) -> Path:
+    return make_peer(tmp_path)
+
+
+@contextlib.contextmanager
+def kernels_in(folder: Path) -> Iterator[StartKernel]:
+    """Start kernels, with a home and a working directory of their own; they end with the block."""
+    running: list[Kernel] = []
+
+    def start(python: str, *arguments: str, **environ: str) -> Kernel:
+        spec = folder / "kernels" / f"k{len(running)}"
+        spec.mkdir(parents=True)
+        argv = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}", *arguments]
+        (spec / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "k", "language": "python"}))
+        manager = KernelManager(
+            kernel_name=spec.name, kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(spec.parent)])
+        )
+        home, notebooks = folder / "home", folder / "notebooks"
+        home.mkdir(exist_ok=True)
+        notebooks.mkdir(exist_ok=True)
+        clean = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        manager.start_kernel(env=clean | {"HOME": str(home), "IPYTHONDIR": str(home)} | environ, cwd=str(notebooks))
+        client = manager.blocking_client()
+        client.start_channels()
+        running.append(Kernel(manager, client))
+        client.wait_for_ready(timeout=60)
+        return running[-1]
+
+    try:
+        yield start
+    finally:
+        for kernel in running:
+            kernel.client.stop_channels()
+            kernel.manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture
+def start_kernel(tmp_path: Path) -> Iterator[StartKernel]:
+    with kernels_in(tmp_path) as start:
+        yield start
