@@ -241,8 +241,7 @@ class _Child:
         """Close its input. An idle child ends by that; one that works finishes or rolls back by itself."""
         if self._owner != os.getpid():
             return
-        with contextlib.suppress(OSError, ValueError):
-            self._process.stdin.close()  # type: ignore[union-attr]  # _popen asks for pipes
+        self._close_input()
         if not self.waiting:
             try:
                 self._process.wait(EXIT_TIMEOUT)
@@ -259,10 +258,12 @@ class _Child:
                     os.killpg(self._process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(2)
-                return
+                break
+        self._close_input()  # not before: a thread that writes to it holds its lock until the child is gone
 
     def ended_error(self) -> PkgError:
         """Why it can't answer any more."""
+        self._close_input()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(2)
         for reader in self._readers:
@@ -287,16 +288,21 @@ class _Child:
             detail=said,
         )
 
+    def _close_input(self) -> None:
+        with contextlib.suppress(OSError):  # what couldn't be written to a child that has ended
+            self._process.stdin.close()  # type: ignore[union-attr]  # _popen asks for pipes
+
     def _read_stdout(self) -> None:
         assert self._process.stdout is not None  # noqa: S101  _popen asks for pipes
-        for line in self._process.stdout:
-            try:
-                self._take(json.loads(line.decode("utf-8")))
-            except (ValueError, KeyError, TypeError, AttributeError):
-                shown = line[:80].decode("utf-8", errors="replace").strip()
-                self._problem = f"the package service said something that isn't its protocol: {shown!r}"
-                self.kill()
-                break
+        with self._process.stdout as lines:
+            for line in lines:
+                try:
+                    self._take(json.loads(line.decode("utf-8")))
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    shown = line[:80].decode("utf-8", errors="replace").strip()
+                    self._problem = f"the package service said something that isn't its protocol: {shown!r}"
+                    self.kill()
+                    break
         self._said_hello.set()
         for messages in list(self.waiting.values()):
             messages.put(None)
@@ -315,8 +321,8 @@ class _Child:
 
     def _read_stderr(self) -> None:
         assert self._process.stderr is not None  # noqa: S101  _popen asks for pipes
-        for line in self._process.stderr:
-            self._stderr.append(line.decode("utf-8", errors="replace").rstrip())
+        with self._process.stderr as lines:
+            self._stderr.extend(line.decode("utf-8", errors="replace").rstrip() for line in lines)
 
 
 def _popen(argv: list[str]) -> subprocess.Popen[bytes]:

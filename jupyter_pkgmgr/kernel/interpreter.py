@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .errors import PkgError
 
-__all__ = ["find_python"]
+__all__ = ["beside", "find_python", "from_command"]
 
 VARIABLE = "JUPYTER_PKGMGR_PYTHON"
 MINIMUM = (3, 11)
@@ -37,7 +37,7 @@ def find_python(given: str | None = None) -> str:
                     hint=f"set {VARIABLE} to a Python that has jupyter_pkgmgr, or unset it",
                 )
             return path
-    found = _own() or _beside(Path(__file__).resolve().parents[1]) or _from_command(shutil.which("jupyter-pkg"))
+    found = _own() or beside(Path(__file__).resolve().parents[1]) or from_command(shutil.which("jupyter-pkg"))
     if found:
         return found
     raise PkgError(
@@ -61,7 +61,7 @@ def _own() -> str | None:
     return sys.executable
 
 
-def _beside(package: Path) -> str | None:
+def beside(package: Path) -> str | None:
     """The interpreter of the environment in whose site-packages ``package`` is."""
     library = package.parent
     if library.name != "site-packages":
@@ -79,7 +79,7 @@ def _first(prefix: Path, names: list[str]) -> str | None:
     return next((str(prefix / name) for name in names if os.access(prefix / name, os.X_OK)), None)
 
 
-def _from_command(command: str | None) -> str | None:
+def from_command(command: str | None) -> str | None:
     """The interpreter of a console script: from its first lines, or beside it where it is an ``.exe``.
 
     Installers write ``#!/path/python``; where that is too long or has a space, ``#!/bin/sh`` and a second line
