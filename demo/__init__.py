@@ -1,0 +1,1 @@
+"""The main job on real input: ``%pkg install`` in a venv kernel and in a conda kernel."""
