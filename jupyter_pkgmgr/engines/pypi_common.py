@@ -45,7 +45,9 @@ from jupyter_pkgmgr.model.errors import (
     PackageNotFoundError,
     PkgError,
     PolicyError,
+    UnreachableError,
     VerificationError,
+    VersionNotFoundError,
 )
 
 __all__ = [
@@ -54,18 +56,24 @@ __all__ = [
     "Target",
     "build_failure",
     "common_failure",
+    "constraint_options",
     "constraints",
     "engine_plan",
+    "held_in_words",
     "indexes_of",
+    "install_options",
     "mark_requested",
+    "only_index",
     "plan_removal",
     "python_of",
     "refuse_builds",
     "requirement_lines",
     "shorten",
     "target_of",
+    "unreachable",
     "verify",
     "workspace",
+    "write_lines",
 ]
 
 _SMUGGLED = re.compile(r"\s-|\$\{|\\\s*$|[\x00-\x1f\x7f]")
@@ -84,6 +92,12 @@ class Target:
     upgrade: tuple[str, ...]
     """Names that may move although the installed version would do."""
 
+    def line_for(self, url: str) -> str:
+        """The line that asked for what lies at a URL; empty if none did."""
+        wanted = direct.identity(url)
+        fits = (line for line in self.lines if (own := direct.url_of(line)) and direct.identity(own) == wanted)
+        return next(fits, "")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
@@ -97,6 +111,10 @@ class Found:
     origin: Origin
     requested: bool
     url: str = ""
+    """Where a direct reference points; empty for what an index gives."""
+    file: str = ""
+    """The index's file, where the tool tells it."""
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +234,33 @@ def constraints(request: EngineRequest) -> tuple[str, ...]:
     return (*lines, *(_as_line(pin) for pin in request.pins))
 
 
+def install_options(folder: Path, lines: Sequence[str], options: Options) -> list[str]:
+    """The options that uv and pip share. Specs go through a file: 10,000 of them are too many for argv."""
+    managed = ["--break-system-packages"] if options.break_system_packages else []
+    return ["-r", write_lines(folder / "requirements.txt", lines), *managed]
+
+
+def constraint_options(folder: Path, request: EngineRequest, indexes: IndexSettings | None) -> list[str]:
+    """The user's constraint files, and one of ours that holds what must stay."""
+    files = [*map(str, request.options.constraints), *(indexes.constraints if indexes else ())]
+    if lines := constraints(request):
+        files.append(write_lines(folder / "constraints.txt", lines))
+    return [part for file in dict.fromkeys(files) for part in ("-c", file)]
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> str:
+    """Write a text file and return its path."""
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def only_index(indexes: IndexSettings | None) -> str:
+    """The index that everything comes from, if there is only one place; without credentials."""
+    if indexes is None or indexes.extra_index_urls or indexes.find_links:
+        return ""
+    return redact(indexes.index_url)
+
+
 def indexes_of(request: EngineRequest) -> IndexSettings | None:
     """The user's indexes with what the request's options say about them; ``None`` where neither says anything."""
     options, settings = request.options, request.indexes
@@ -274,13 +319,20 @@ def engine_plan(
         changes=tuple(changes),
         warnings=warnings,
         payload=Payload(
-            lines=tuple(item.line for item in kept),
+            lines=_exact_lines(kept),
             reinstall=tuple(change.package.name for change in changes if change.action is Action.REINSTALL),
             requested=frozenset(asked | stays),
             indexes=indexes_of(request),
             options=request.options,
         ),
     )
+
+
+def _exact_lines(found: Sequence[Found]) -> tuple[str, ...]:
+    """One line for each package. One hash makes a tool ask for all, so it is all or none of them."""
+    if all(item.sha256 for item in found):
+        return tuple(f"{item.line} --hash=sha256:{item.sha256}" for item in found)
+    return tuple(item.line for item in found)
 
 
 def _held_error(package: Package, item: Found) -> ConflictError:
@@ -290,7 +342,11 @@ def _held_error(package: Package, item: Found) -> ConflictError:
 
 def _change(item: Found, before: Package | None) -> Change:
     after = Package(
-        name=item.name, version=item.version, ecosystem=Ecosystem.PYPI, origin=item.origin, url=redact(item.url)
+        name=item.name,
+        version=item.version,
+        ecosystem=Ecosystem.PYPI,
+        origin=item.origin,
+        url=redact(item.url or item.file),
     )
     return Change(
         action=_action(before.version, item.version) if before is not None else Action.INSTALL,
@@ -423,21 +479,59 @@ def common_failure(text: str, environment: Environment) -> PkgError | None:
     return None
 
 
-def build_failure(what: str, text: str, *, log_lines: int = 5) -> EngineError:
+def build_failure(what: str, text: str, *, log: str = "", log_lines: int = 5) -> EngineError:
     """The error for a source distribution that could not be built, with the last lines that mean something."""
     noise = re.compile(
-        r"hint: |note: |.*\[end of output\]|\s*$|[^A-Za-z0-9]*$|.*This (?:error|is an issue)|\[std(?:out|err)\]",
-        re.IGNORECASE,
+        r"(?i)hint: |note: |error: |cause: |.*\[end of output\]|[^A-Za-z0-9]*$|.*this (?:error|is an issue)"
+        r"|\[std(?:out|err)\]|.*exit (?:code|status): \d+"
     )
-    lines = [line.strip(" \u2502") for line in text.splitlines() if not noise.match(line.strip())]
+    lines = [line.strip(" \u2502") for line in text.splitlines()]
+    telling = [line for line in lines if line.isprintable() and line[:1].isascii() and not noise.match(line)]
     return EngineError(
         f"{what or 'a package'} could not be built from its source",
         reference="build-failed",
-        context=tuple(shorten(line, 160) for line in lines[-log_lines:]),
+        context=tuple(shorten(line, 160) for line in telling[-log_lines:]),
         note="there is no ready wheel for this Python and platform, or the spec asks for the source",
         hint="try another version with --no-build, a conda package, or another Python; -v shows the whole log",
-        detail=text,
+        detail=f"{text}\n{log}" if log else text,
     )
+
+
+def unreachable(why: str, detail: str) -> UnreachableError:
+    """The error for an index or a URL that doesn't give what was asked for."""
+    if url := re.search(r"404[^\n]*?for url:? \(?(https?://[^\s)]+)", why):
+        msg = f"there is nothing at {url[1]}"
+        return UnreachableError(msg, reference="url-not-found", hint="check the URL", detail=detail)
+    denied = re.search(r"\b(401|403)\b|EOF when reading a line|Forbidden|Unauthorized", why)
+    return UnreachableError(
+        "the package index refused access" if denied else "the package index can't be reached or answers nonsense",
+        reference="unauthorized" if denied else "unreachable",
+        context=(shorten(why),),
+        hint="check the index URL and its credentials" if denied else "check the network, the proxy and the index URL",
+        detail=detail,
+    )
+
+
+@contextmanager
+def held_in_words(request: EngineRequest) -> Iterator[None]:
+    """Say it plainly where a tool finds no solution because of a package that is held."""
+    try:
+        yield
+    except (ConflictError, VersionNotFoundError) as error:
+        text = " ".join((*error.context, error.message))
+        for package in request.held:
+            if re.search(
+                rf"(?<![\w.-]){re.escape(canonicalize_name(package.name))}=={re.escape(package.version)}(?![\w.])", text
+            ):
+                msg = f"{package.name} {package.version} must stay as it is, and this asks for another version of it"
+                raise ConflictError(
+                    msg,
+                    reference="held",
+                    context=error.context,
+                    hint="ask for versions that work with it",
+                    detail=error.detail,
+                ) from error
+        raise
 
 
 def shorten(text: str, limit: int = 300) -> str:

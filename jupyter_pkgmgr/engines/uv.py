@@ -117,13 +117,15 @@ class UvEngine:
             options = [
                 "--dry-run",
                 *_JSON,
-                *_install_options(folder, target.lines, request.options, indexes),
-                *_constraint_options(folder, common.constraints(request), request.options, indexes),
+                *common.install_options(folder, target.lines, request.options),
+                *_uv_options(request.options, indexes),
+                *common.constraint_options(folder, request, indexes),
                 *(["--reinstall"] if request.options.force_reinstall else []),
                 *(["--no-deps"] if request.options.no_deps else []),
             ]
             run = _Run(environment=environment, folder=folder, indexes=indexes, events=events, cancel=cancel)
-            done = run.uv("install", options, config=_config(indexes, upgrade=target.upgrade))
+            with common.held_in_words(request):
+                done = run.uv("install", options, config=_config(indexes, upgrade=target.upgrade))
         found = _found(_changes(done.stdout), done.stderr, target, indexes)
         return common.engine_plan(request, info, found, warnings=_warnings(done.stderr))
 
@@ -140,7 +142,12 @@ class UvEngine:
                 _remove(run, payload)
                 return
             events(Event(kind=EventKind.PHASE, phase=Phase.DOWNLOAD))
-            options = [*_JSON, "--no-deps", *_install_options(folder, payload.lines, payload.options, payload.indexes)]
+            options = [
+                *_JSON,
+                "--no-deps",
+                *common.install_options(folder, payload.lines, payload.options),
+                *_uv_options(payload.options, payload.indexes),
+            ]
             done = run.uv("install", options, config=_config(payload.indexes, reinstall=payload.reinstall))
         common.verify(plan, {canonicalize_name(name): version for name, version in _installed(_changes(done.stdout))})
         common.mark_requested(python, plan, payload.requested)
@@ -148,7 +155,7 @@ class UvEngine:
 
 def _remove(run: _Run, payload: common.Payload) -> None:
     run.events(Event(kind=EventKind.PHASE, phase=Phase.UNLINK))
-    options = ["-r", _write(run.folder / "requirements.txt", payload.remove)]
+    options = ["-r", common.write_lines(run.folder / "requirements.txt", payload.remove)]
     if payload.options.break_system_packages:
         options.append("--break-system-packages")
     done = run.uv("uninstall", options)
@@ -199,7 +206,7 @@ class _Run:
         """Run ``uv pip VERB`` on the environment; once more without a cache where the cache can't be written."""
         python = common.python_of(self.environment)
         argv = [_executable(), "pip", verb, "--python", os.fspath(python.executable)]
-        argv += ["--config-file", _write(self.folder / "uv.toml", [config]), "--no-progress", *options]
+        argv += ["--config-file", common.write_lines(self.folder / "uv.toml", [config]), "--no-progress", *options]
         done = self._once(argv)
         if done.returncode and cache_failed(done.stderr, self.environment):
             message = "uv's cache can't be written, so everything is fetched anew"
@@ -231,31 +238,14 @@ def _variables(indexes: IndexSettings | None) -> dict[str, str | None]:
     return variables
 
 
-def _install_options(folder: Path, lines: Sequence[str], options: Options, indexes: IndexSettings | None) -> list[str]:
+def _uv_options(options: Options, indexes: IndexSettings | None) -> list[str]:
     offline = options.offline or (indexes is not None and indexes.offline)
     pre = options.pre or (indexes is not None and indexes.pre)
     return [
-        "-r",
-        _write(folder / "requirements.txt", lines),
         *(["--offline"] if offline else []),
         *(["--prerelease", "allow"] if pre else []),
         *(["--no-build"] if options.no_build else []),
-        *(["--break-system-packages"] if options.break_system_packages else []),
     ]
-
-
-def _constraint_options(
-    folder: Path, lines: Sequence[str], options: Options, indexes: IndexSettings | None
-) -> list[str]:
-    files = [*map(str, options.constraints), *(indexes.constraints if indexes else ())]
-    if lines:
-        files.append(_write(folder / "constraints.txt", lines))
-    return [part for file in files for part in ("-c", file)]
-
-
-def _write(path: Path, lines: Sequence[str]) -> str:
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return str(path)
 
 
 # --- configuration -------------------------------------------------------------------------------------------------
@@ -343,16 +333,15 @@ def _found(
 ) -> list[common.Found]:
     """The packages to install. Where one comes from a URL, only uv's text says so."""
     urls = _urls(stderr)
-    written = {direct.identity(url): line for line in target.lines if (url := direct.url_of(line))}
     found = []
     for name, version in _installed(changes):
         url = urls.get(canonicalize_name(name), "")
-        line = written.get(direct.identity(url), "") if url else ""
+        line = target.line_for(url) if url else ""
         requested = bool(line) or canonicalize_name(name) in target.names
         if url:
             found.append(_from_url(name, version, url, line, requested=requested))
         else:
-            origin = Origin(kind=OriginKind.INDEX, location=_only_index(indexes))
+            origin = Origin(kind=OriginKind.INDEX, location=common.only_index(indexes))
             exact = f"{name}=={version}"
             found.append(common.Found(name=name, version=version, line=exact, origin=origin, requested=requested))
     return found
@@ -367,13 +356,6 @@ def _from_url(name: str, version: str, url: str, line: str, *, requested: bool) 
         requested=requested,
         url=url,
     )
-
-
-def _only_index(indexes: IndexSettings | None) -> str:
-    """The index everything comes from, if there is only one place."""
-    if indexes is None or indexes.extra_index_urls or indexes.find_links:
-        return ""
-    return redact(indexes.index_url)
 
 
 def _urls(stderr: str) -> dict[str, str]:

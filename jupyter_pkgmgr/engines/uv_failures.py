@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from jupyter_pkgmgr.engines.pypi_common import build_failure, common_failure, shorten
+from jupyter_pkgmgr.engines.pypi_common import build_failure, common_failure, shorten, unreachable
 from jupyter_pkgmgr.model import Environment, redact
 from jupyter_pkgmgr.model.errors import (
     ConflictError,
@@ -40,9 +40,9 @@ _UNREACHABLE = (
     "network connectivity is disabled",
     "error decoding response body",
     "failed to extract archive",
-    "git operation failed",
-    "does not have a valid",
-    "can't determine the file",
+    "missing `content-type`",
+    "unsupported `content-type`",
+    "hash mismatch",
 )
 _BUILD = (
     "the build backend returned an error",
@@ -83,6 +83,7 @@ def failure(stderr: str, environment: Environment) -> PkgError:
     return (
         common_failure(report.text, environment)
         or _interpreter(report, environment)
+        or _git(report)
         or _build(report)
         or _unreachable(report)
         or _unsolvable(report)
@@ -129,13 +130,24 @@ def _interpreter(report: _Report, environment: Environment) -> PkgError | None:
     )
 
 
+def _git(report: _Report) -> PkgError | None:
+    if "Git operation failed" not in (report.error, *report.causes):
+        return None
+    fatal = next((line.strip() for line in report.text.splitlines() if line.strip().startswith("fatal:")), report.cause)
+    msg = "git can't fetch what was asked for"
+    return UnreachableError(
+        msg, reference="git", context=(shorten(fatal),), hint="check the URL and the revision", detail=report.text
+    )
+
+
 def _build(report: _Report) -> PkgError | None:
     texts = (report.error, *report.causes)
     if not any(sign in text.lower() for text in texts for sign in _BUILD):
         return None
     if "building source distributions is disabled" in report.text.lower():
         return None
-    what = next((name for name in _PATH.findall(report.error) if "(" not in name), "")
+    building = re.findall(r"^ +Building (.+)$", report.text, re.MULTILINE)
+    what = next((name for name in _PATH.findall(report.error) if "(" not in name), building[-1] if building else "")
     return build_failure(what, report.text)
 
 
@@ -153,15 +165,8 @@ def _unreachable(report: _Report) -> PkgError | None:
             else "the network is switched off"
         )
         return UnreachableError(msg, reference="offline", detail=report.text, hint="try again without --offline")
-    context = tuple(dict.fromkeys(shorten(text) for text in (sign, *report.causes) if not text.startswith("Because")))
-    denied = re.search(r"\b(401|403)\b", report.text)
-    return UnreachableError(
-        "the package index refused access" if denied else "the package index can't be reached or answers nonsense",
-        reference="unauthorized" if denied else "unreachable",
-        context=context,
-        hint="check the index URL and its credentials" if denied else "check the network, the proxy and the index URL",
-        detail=report.text,
-    )
+    why = dict.fromkeys([sign, *(cause for cause in report.causes if not cause.startswith("Because"))])
+    return unreachable(": ".join(why), report.text)
 
 
 def _unsolvable(report: _Report) -> PkgError | None:
