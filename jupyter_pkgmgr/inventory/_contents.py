@@ -152,7 +152,7 @@ def _lines(path: Path) -> list[str]:
 def _module(relative: str) -> str:
     """The dotted module name of a path in ``site-packages``; empty for what isn't a module."""
     stem, count = _EXTENSION.subn("", relative)
-    if not count or "__pycache__" in relative:
+    if not count or "__pycache__" in relative or relative.startswith("__editable__"):
         return ""
     parts = PurePosixPath(stem.replace(os.sep, "/")).parts
     if parts and parts[-1] == "__init__":

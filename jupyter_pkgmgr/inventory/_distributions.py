@@ -175,7 +175,7 @@ def _head(path: str) -> str:
             data += more
     finally:
         os.close(descriptor)
-    return data[:end].decode("utf-8", errors="replace")
+    return data[:end].decode("utf-8", errors="replace").replace("\r\n", "\n")
 
 
 def _empty_line(data: bytes) -> int:

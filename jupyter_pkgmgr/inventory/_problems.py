@@ -67,7 +67,7 @@ def of_history(environment: Environment, seen: Scan, history: History) -> Iterat
             path=path,
             hint=f"create it as an empty file: touch {path}",
         )
-    if history.problem:
+    if history.problem and not seen.error:
         yield Problem(reference="unreadable-history", message=history.problem, path=path)
 
 
