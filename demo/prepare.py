@@ -83,18 +83,18 @@ class Demo:
         if fresh or not self.venv.exists():
             with _said("a venv without pip, with ipykernel"):
                 shutil.rmtree(self.venv, ignore_errors=True)
-                uv_install(make_venv(self.venv), *wheels, cache=self.root / "uv")
+                uv_install(make_venv(self.venv), "ipykernel", find_links=wheels, cache=self.root / "uv")
         if fresh or not self.conda.exists():
             with _said("a conda environment with python and ipykernel, by the embedded engine"):
                 shutil.rmtree(self.conda, ignore_errors=True)
                 cache = self.root / "conda-cache"
-                specs = (f"python {MINOR}.*", "ipykernel")
+                specs = (f"python={MINOR}", "ipykernel")
                 conda_environment(self.conda, channels=channels, cache=cache, specs=specs)
         self._write_condarc(channels)
         self._write_kernels()
         self._write_notebooks()
 
-    def _kernel_wheels(self) -> list[Path]:
+    def _kernel_wheels(self) -> Path:
         """The running environment's own ipykernel and its dependencies, as the wheels they came from."""
         folder = self.root / "kernel-wheels"
         names = closure("ipykernel")
@@ -104,9 +104,9 @@ class Demo:
             for name in names:
                 repack(name, folder)
             ready.write_text(" ".join(names), encoding="utf-8")
-        return sorted(folder.glob("*.whl"))
+        return folder
 
-    def choose_channels(self, wheels: list[Path]) -> list[str]:
+    def choose_channels(self, wheels: Path) -> list[str]:
         """The user's channels if they can be reached, else a local one."""
         channels = _configured_channels()
         started = time.monotonic()
@@ -116,7 +116,7 @@ class Demo:
         _say(f"{', '.join(redact(channel) for channel in channels)} can't be reached: using a local channel", started)
         return [self._local_channel(wheels).url]
 
-    def _local_channel(self, wheels: list[Path]) -> Channel:
+    def _local_channel(self, wheels: Path) -> Channel:
         folder = self.root / "channel"
         ready = folder / f"ready-{RECIPE}"
         if not ready.is_file():
@@ -129,7 +129,9 @@ class Demo:
                 except NotRelocatableError as error:
                     msg = f"{error}; try another Python ≥ 3.11, for example: make PYTHON=$(uv python find 3.12) demo"
                     raise DemoError(msg) from error
-                chosen = {wheel.name.split("-")[0].lower(): wheel for wheel in [*downloaded, *wheels]}
+                chosen = {
+                    wheel.name.split("-")[0].lower(): wheel for wheel in [*downloaded, *sorted(wheels.glob("*.whl"))]
+                }
                 for wheel in chosen.values():
                     channel.add(conda_package(wheel, python=MINOR))
                 channel.index()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -55,7 +56,7 @@ def conda_environment(
     packages = json.loads(_run([sys.executable, "-m", "testbed.conda_worker"], stdin=json.dumps(order), cwd=_ROOT))
     lines = [
         f"==> {CREATED} <==",
-        f"# cmd: conda create --prefix {prefix} {' '.join(specs)}",
+        f"# cmd: {shlex.join(['conda', 'create', '--prefix', str(prefix), *specs])}",
         "# conda version: 26.7.0",
         *(f"+{package}" for package in packages),
         f"# update specs: {list(specs)!r}",
@@ -80,9 +81,17 @@ def make_venv(path: Path, python: Path | str = sys.executable, *, pip: bool = Fa
     return executable
 
 
-def uv_install(python: Path, *requirements: str | Path, index_url: str = "", cache: Path | None = None) -> None:
-    """Install into an environment by uv: from the given index, or from given wheels alone."""
+def uv_install(
+    python: Path,
+    *requirements: str | Path,
+    index_url: str = "",
+    find_links: Path | None = None,
+    cache: Path | None = None,
+) -> None:
+    """Install into an environment by uv: from an index, or from a folder of wheels or given files alone."""
     index = ["--index-url", index_url] if index_url else ["--no-index", "--offline"]
+    if find_links:
+        index += ["--find-links", str(find_links)]
     cached = ["--cache-dir", str(cache)] if cache else ["--no-cache"]
     command = [tool("uv"), "pip", "install", "--quiet", "--no-config", *cached, *index, "--python", str(python)]
     _run([*command, *(str(requirement) for requirement in requirements)])

@@ -68,7 +68,7 @@ def test_kernels_get_the_magic_without_having_the_package(
 def test_a_channel_that_answers_is_used(testbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with serve_files(testbed / "channel", auth=("me", "secret")) as server:
         Path(os.environ["CONDARC"]).write_text(f"channels: [{server.auth_url}]\n")
-        assert Demo(tmp_path).choose_channels([]) == [server.auth_url]
+        assert Demo(tmp_path).choose_channels(tmp_path) == [server.auth_url]
         server.fail("*", "500")
         assert not prepare.reachable(server.auth_url)
     assert "secret" not in capsys.readouterr().out
