@@ -32,6 +32,8 @@ __all__ = [
     "known_conda",
     "known_pypi",
     "near",
+    "nearest",
+    "popular",
     "provenance",
     "pypi_names",
     "same_thing",
@@ -207,7 +209,7 @@ def near(name: str, *, ecosystem: Ecosystem, limit: int = 3) -> tuple[str, ...]:
     else:
         typed = name.lower()
         called = (*conda_names(name), *(provided.conda if provided else ()))
-    slips = nearest(typed, _name_set(ecosystem), favourites=_favourites(ecosystem), limit=limit)
+    slips = nearest(typed, _name_set(ecosystem), favourites=popular(ecosystem), limit=limit)
     return tuple(dict.fromkeys(found for found in (*called, *slips) if found != typed))[:limit]
 
 
@@ -217,7 +219,8 @@ def _name_set(ecosystem: Ecosystem) -> frozenset[str]:
 
 
 @cache
-def _favourites(ecosystem: Ecosystem) -> frozenset[str]:
+def popular(ecosystem: Ecosystem) -> frozenset[str]:
+    """A few names that many people type: what a search or a slip most likely means."""
     if ecosystem is Ecosystem.PYPI:
         return frozenset(_POPULAR.keys)
     return frozenset(name for project in _POPULAR.keys for name in conda_names(project)[:1])

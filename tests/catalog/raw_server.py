@@ -1,0 +1,76 @@
+"""A loopback server that says exactly what a test tells it to, headers included."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(slots=True)
+class Page:
+    body: bytes
+    content_type: str = "text/html"
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    ranges: bool = False
+    """Whether parts of it may be asked for."""
+
+
+@dataclass(slots=True)
+class RawServer:
+    url: str
+    pages: dict[str, Page] = field(default_factory=dict)
+    requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+    def asked(self, path: str) -> int:
+        return sum(asked == path for asked, _ in self.requests)
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    state: RawServer
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Http
+
+    def do_GET(self) -> None:
+        state = self.server.state
+        state.requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        page = state.pages.get(self.path, Page(b"not here", status=404))
+        status, body, headers = page.status, page.body, dict(page.headers)
+        asked = self.headers.get("Range", "").removeprefix("bytes=")
+        if page.ranges and asked:
+            first, _, last = asked.rpartition("-") if not asked.startswith("-") else ("", "", asked[1:])
+            start = int(first) if first else max(len(body) - int(last), 0)
+            end = int(last) + 1 if first else len(body)
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(body)}"
+            status, body = 206, body[start:end]
+        elif "ETag" in headers and self.headers.get("If-None-Match") == headers["ETag"]:
+            status, body = 304, b""
+        self.send_response(status)
+        for name, value in {"Content-Type": page.content_type, "Content-Length": str(len(body)), **headers}.items():
+            if name != "Content-Length" or "Transfer-Encoding" not in headers:
+                self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class's name
+        """Silent: the requests are kept instead."""
+
+
+@contextmanager
+def raw_server() -> Iterator[RawServer]:
+    http = _Http(("127.0.0.1", 0), _Handler)
+    http.state = RawServer(url=f"http://127.0.0.1:{http.server_port}")
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield http.state
+    finally:
+        http.shutdown()
+        http.server_close()
+        thread.join()
