@@ -15,7 +15,7 @@ from pathlib import Path
 
 from jupyter_pkgmgr import __version__
 from jupyter_pkgmgr.commands import Command, parse_arguments
-from jupyter_pkgmgr.environments import from_interpreter, from_kernelspec, from_prefix
+from jupyter_pkgmgr.environments import KernelSpecFacts, from_interpreter, from_kernelspec, from_prefix
 from jupyter_pkgmgr.model import SCHEMA, Cancellation, Environment, Plan
 from jupyter_pkgmgr.model.errors import CancelledError, EnvironmentProblem, PkgError, UsageError
 from jupyter_pkgmgr.render import Rendered, render_error
@@ -102,7 +102,7 @@ def _kernel(name: str) -> Environment:
         raise EnvironmentProblem(
             f"there is no kernel {name!r}", reference="no-such-kernel", hint="jupyter kernelspec list"
         ) from None
-    return from_kernelspec(spec.to_dict(), server=Path(sys.prefix))
+    return from_kernelspec(KernelSpecFacts.from_json(spec.to_dict()), server=Path(sys.prefix))
 
 
 def _ask(plan: Plan) -> bool:

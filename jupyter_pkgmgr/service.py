@@ -15,7 +15,7 @@ from typing import Self
 from packaging.utils import canonicalize_name
 
 from jupyter_pkgmgr import names
-from jupyter_pkgmgr.catalog import CondaCatalog, PyPICatalog
+from jupyter_pkgmgr.catalog import CondaCatalog, PackageMetadata, PyPICatalog, VersionList
 from jupyter_pkgmgr.engines import default_engines
 from jupyter_pkgmgr.engines.conda_executables import available_executables
 from jupyter_pkgmgr.engines.protocol import Engine
@@ -203,20 +203,11 @@ class PackageService:
         return SearchAnswer(query=query, hits=tuple(found[:limit]), notes=notes)
 
     def _search_conda(self, environment: Environment, query: str, limit: int) -> tuple[list[SearchHit], list[str]]:
-        catalog = CondaCatalog(read_conda_settings(environment), self._reader)
-        try:
-            result = catalog.search(query, limit=limit)
-        except CatalogError as error:
-            return [], [error.message]
-        return [_hit(package) for package in result.packages], [result.note] if result.note else []
+        return _searched(CondaCatalog(read_conda_settings(environment), self._reader), query, limit)
 
     def _search_pypi(self, environment: Environment, query: str, limit: int) -> tuple[list[SearchHit], list[str]]:
-        catalog = PyPICatalog(read_index_settings(environment))
-        try:
-            result = catalog.search(query, limit=limit)
-        except CatalogError as error:
-            return [], [error.message]
-        return [_hit(package) for package in result.packages], [result.note] if result.note else []
+        with PyPICatalog(read_index_settings(environment)) as catalog:
+            return _searched(catalog, query, limit)
 
     def show(self, environment: Environment, name: str) -> Details:
         """Everything about one package, installed or not.
@@ -228,54 +219,37 @@ class PackageService:
         """
         inventory = read_inventory(environment)
         installed = _find(inventory, name)
-        available, notes = self._available(environment, name, installed)
-        if not installed and not available:
-            near = names.near(name, ecosystem=Ecosystem.PYPI)
-            raise PackageNotFoundError(
-                f"{name} is neither installed nor available",
-                context=(*notes, *((f"similar names: {', '.join(near)}",) if near else ())),
-                hint=f"%pkg search {name}",
-            )
-        newest = available[0] if available else installed[0]
-        first = installed[0] if installed else newest
-        dependents = sorted({item.name for package in installed for item in inventory.dependents(package)})
-        return Details(
-            name=first.name,
-            installed=installed,
-            source=redact(str(newest.origin)) if available else "",
-            versions=tuple(dict.fromkeys(package.version for package in available)),
-            summary=first.summary or newest.summary,
-            license=first.license or newest.license,
-            imports=tuple(sorted({name for package in installed for name in inventory.imports(package)})),
-            depends=first.depends,
-            needed_by=tuple(dependents),
-            files=sum(len(inventory.files(package)) for package in installed),
-            notes=notes,
-        )
-
-    def _available(
-        self, environment: Environment, name: str, installed: Sequence[Package]
-    ) -> tuple[tuple[Package, ...], tuple[str, ...]]:
-        """What the ecosystem that owns the package, or else the one it would come from, has of it."""
-        owner = installed[0].ecosystem if installed else None
+        catalog, available_name = self._catalog_for(environment, name, installed)
         notes: list[str] = []
-        if environment.is_conda and owner is not Ecosystem.PYPI:
-            wanted = (installed[0].name,) if installed else conda_candidates(name)
+        versions: VersionList | None = None
+        metadata: PackageMetadata | None = None
+        if catalog is not None:
             try:
-                found = self._reader.query(read_conda_settings(environment), wanted)
+                versions = catalog.versions(available_name)
+                metadata = catalog.metadata(available_name, versions.newest.version if versions.newest else "")
+            except PackageNotFoundError:
+                if not installed:
+                    raise
             except CatalogError as error:
-                found = ()
                 notes.append(error.message)
-            if found or owner is Ecosystem.CONDA:
-                return found, tuple(notes)
+        return _details(inventory, name, installed, versions, metadata, notes)
+
+    def _catalog_for(
+        self, environment: Environment, name: str, installed: Sequence[Package]
+    ) -> tuple[CondaCatalog | PyPICatalog | None, str]:
+        """The catalog that knows the package, and its name there: its owner's, or where it would come from."""
+        owner = installed[0].ecosystem if installed else None
+        if environment.is_conda and owner is not Ecosystem.PYPI:
+            catalog = CondaCatalog(read_conda_settings(environment), self._reader)
+            candidates = (installed[0].name,) if installed else conda_candidates(name)
+            there = next((item for item in candidates if catalog.exists(item)), None)
+            if there is not None:
+                return catalog, there
+            if owner is Ecosystem.CONDA:
+                return None, name
         if environment.python is None:
-            return (), tuple(notes)
-        try:
-            return PyPICatalog(read_index_settings(environment)).versions(name), tuple(notes)
-        except PackageNotFoundError:
-            return (), tuple(notes)
-        except CatalogError as error:
-            return (), (*notes, error.message)
+            return None, name
+        return PyPICatalog(read_index_settings(environment)), name
 
     def why(self, environment: Environment, name: str) -> Reasons:
         """Who needs a package.
@@ -359,8 +333,45 @@ def _with_options(settings: IndexSettings, options: Options) -> IndexSettings:
 
 
 def _requires(settings: IndexSettings, versions: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    found = PyPICatalog(settings).metadata_many(versions)
-    return {name: metadata.requires_dist for name, metadata in found.items()}
+    with PyPICatalog(settings) as catalog:
+        found = catalog.metadata_many(versions.items())
+    return {item.name: item.depends for item in found.values() if isinstance(item, PackageMetadata)}
+
+
+def _details(
+    inventory: Inventory,
+    name: str,
+    installed: tuple[Package, ...],
+    versions: VersionList | None,
+    metadata: PackageMetadata | None,
+    notes: Sequence[str],
+) -> Details:
+    here = installed[0] if installed else None
+    newest = versions.newest if versions else None
+    stale = versions.freshness.note if versions else ""
+    return Details(
+        name=here.name if here else versions.name if versions else name,
+        installed=installed,
+        source=redact(newest.origins[0]) if newest and newest.origins else "",
+        versions=tuple(item.version for item in versions.versions if not item.yanked) if versions else (),
+        summary=(metadata.summary if metadata else "") or (here.summary if here else ""),
+        license=(here.license if here else "") or (metadata.license if metadata else ""),
+        imports=tuple(sorted({item for package in installed for item in inventory.imports(package)})),
+        depends=here.depends if here else metadata.depends if metadata else (),
+        needed_by=tuple(sorted({item.name for package in installed for item in inventory.dependents(package)})),
+        files=sum(len(inventory.files(package)) for package in installed),
+        notes=(*notes, *(versions.notes if versions else ()), *((stale,) if stale else ())),
+    )
+
+
+def _searched(catalog: CondaCatalog | PyPICatalog, query: str, limit: int) -> tuple[list[SearchHit], list[str]]:
+    """Hits and notes; a catalog that can't be reached is a note, so that the other one still answers."""
+    try:
+        result = catalog.search(query, limit=limit)
+    except CatalogError as error:
+        return [], [error.message]
+    notes = [note for note in (result.note, result.freshness.note) if note]
+    return [_hit(package) for package in result.packages], notes
 
 
 def _hit(package: Package) -> SearchHit:

@@ -145,7 +145,8 @@ def _option(line: str, path: Path, found: Requirements, *, parents: tuple[Path, 
 
 
 def _read_environment_file(path: Path, found: Requirements) -> None:
-    from ruamel.yaml import YAML, YAMLError  # noqa: PLC0415  most requests have no such file
+    from ruamel.yaml import YAML  # noqa: PLC0415  most requests have no such file
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
 
     try:
         content: Any = YAML(typ="safe").load(_text(path))

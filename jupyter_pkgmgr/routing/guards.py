@@ -67,7 +67,8 @@ def check_assignments(context: Context, assignments: Sequence[Assignment]) -> li
 
 def check_changes(context: Context, changes: Sequence[Change]) -> tuple[list[Notice], list[Notice]]:
     """Blockers and warnings that the changes themselves bring."""
-    blockers, warnings = _protected(context, changes), []
+    blockers = _protected(context, changes)
+    warnings: list[Notice] = []
     python = context.environment.python
     for change in changes:
         if change.package.key == (Ecosystem.CONDA, "python") and change.after is not None and python is not None:

@@ -79,13 +79,15 @@ def _wanted(
 
     Only what the packages that must come from PyPI need directly: conda brings their own dependencies along.
     """
-    requested = {canonicalize_name(item.name): item.spec for item in pypi}
+    requested: dict[str, Spec] = {canonicalize_name(item.name): item.spec for item in pypi}
     missing = {
         canonicalize_name(change.package.name): change
         for change in plan.changes
         if change.action is Action.INSTALL and canonicalize_name(change.package.name) not in requested
     }
-    candidates = {name: conda_candidates(change.package.name) for name, change in missing.items()}
+    candidates: dict[str, tuple[str, ...]] = {
+        name: conda_candidates(change.package.name) for name, change in missing.items()
+    }
     there = available_in_channels(context, [name for names in candidates.values() for name in names])
     mapped = {name: next((item for item in names if item in there), None) for name, names in candidates.items()}
     staying = [change for change in plan.changes if not mapped.get(canonicalize_name(change.package.name))]

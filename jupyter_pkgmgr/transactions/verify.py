@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -84,7 +85,7 @@ def _broken(plan: Plan, before: Inventory, after: Inventory) -> Iterator[str]:
             yield problem.message
 
 
-def _asked_for(plan: Plan, packages: set[str]) -> bool:
+def _asked_for(plan: Plan, packages: AbstractSet[str]) -> bool:
     """Whether a broken dependency is what the user asked for: ``--no-deps``, or the removal of what others need."""
     removed = {canonicalize_name(change.package.name) for change in plan.changes if change.action is Action.REMOVE}
     return plan.request.options.no_deps or bool(packages & removed)

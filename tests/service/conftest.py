@@ -1,0 +1,84 @@
+"""Environments of both kinds, wired to the channel and the index on loopback, behind a real service."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from jupyter_pkgmgr.commands import parse_line
+from jupyter_pkgmgr.environments import from_interpreter, from_prefix
+from jupyter_pkgmgr.model import Environment
+from jupyter_pkgmgr.render import Rendered
+from jupyter_pkgmgr.service import PackageService
+from jupyter_pkgmgr.verbs import Report, Runner
+from testbed.index import Server
+
+
+@dataclass
+class User:
+    """Somebody who types commands in one environment and sees what is shown."""
+
+    service: PackageService
+    environment: Environment
+    base: Path
+    shown: dict[str, Rendered] = field(default_factory=dict)
+
+    def type(self, line: str) -> Report:
+        self.shown = {}
+        runner = Runner(self.service, self.environment, self.shown.__setitem__)
+        return runner.run(parse_line(line, base=self.base))
+
+    @property
+    def screen(self) -> str:
+        return "\n".join(rendered.text for rendered in self.shown.values())
+
+    def version(self, name: str) -> str | None:
+        """The version of a Python distribution, whichever ecosystem brought it."""
+        found = self.service.inventory(self.environment).distribution(name)
+        return found[1] if found else None
+
+    def owner(self, name: str) -> str | None:
+        found = self.service.inventory(self.environment).distribution(name)
+        return found[0].ecosystem.value if found else None
+
+    def tree(self) -> dict[str, str]:
+        """Every file below the prefix with its hash, caches of compiled modules aside."""
+        return {
+            str(path.relative_to(self.environment.prefix)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(self.environment.prefix.rglob("*"))
+            if path.is_file() and "__pycache__" not in path.parts
+        }
+
+
+@pytest.fixture
+def configured(
+    clean_settings: Path, channel_server: Server, index_server: Server, testbed: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The user's configuration names the channel and the index on loopback; returns the home folder."""
+    monkeypatch.setenv("CONDA_CHANNELS", channel_server.url)
+    monkeypatch.setenv("CONDA_PKGS_DIRS", str(testbed / "cache"))
+    monkeypatch.setenv("PIP_INDEX_URL", index_server.index_url)
+    monkeypatch.setenv("UV_CACHE_DIR", str(testbed / "uv-cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(clean_settings / "cache"))
+    return clean_settings
+
+
+@pytest.fixture
+def service(configured: Path) -> Iterator[PackageService]:
+    assert configured.is_dir()
+    with PackageService() as service:
+        yield service
+
+
+@pytest.fixture
+def conda_user(service: PackageService, conda_prefix: Path, tmp_path: Path) -> User:
+    return User(service, from_prefix(conda_prefix), tmp_path)
+
+
+@pytest.fixture
+def venv_user(service: PackageService, venv_python: Path, tmp_path: Path) -> User:
+    return User(service, from_interpreter(venv_python), tmp_path)
