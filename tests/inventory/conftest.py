@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,7 @@ class Prefix:
         return info
 
     def record(
-        self, name: str, version: str = "1.0", *, files: Sequence[Path] = (), build: str = "py_0", **fields: object
+        self, name: str, version: str = "1.0", *, files: Sequence[Path] = (), build: str = "py_0", **fields: Any
     ) -> Path:
         """Write a conda record with the hashes of these files as they are now."""
         relative = [file.relative_to(self.path).as_posix() for file in files]
@@ -98,7 +99,7 @@ class Prefix:
         path.write_text(json.dumps(record, indent=2))
         return path
 
-    def conda_python_package(self, name: str, version: str, **fields: object) -> Path:
+    def conda_python_package(self, name: str, version: str, **fields: Any) -> Path:
         """Write a conda package that is a Python distribution, as conda-forge builds them."""
         info = self.distribution(name, version, installer="conda")
         files = [*info.iterdir(), self.site / f"{name.replace('-', '_')}.py"]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jupyter_pkgmgr.environments.detect import from_prefix
 from jupyter_pkgmgr.inventory import Inventory, fingerprint, read_inventory
 from jupyter_pkgmgr.model import Ecosystem, Environment, EnvironmentKind, Origin, OriginKind
-from testbed.environments import tool, uv_install
+from testbed.channel import Channel
+from testbed.environments import conda_environment, tool, uv_install
 from testbed.wheels import make_wheel
 
 from .conftest import Prefix
@@ -99,7 +102,7 @@ HISTORY = "==> 2026-01-01 00:00:00 <==\n# cmd: conda install Foo\n+c::foo-1.0-py
         ("", {}, None),
     ],
 )
-def test_requested(conda: Prefix, history: str, fields: dict[str, object], *, requested: bool | None) -> None:
+def test_requested(conda: Prefix, history: str, fields: dict[str, Any], *, requested: bool | None) -> None:
     (conda.environment.conda_meta / "history").write_text(history)
     conda.record("foo", **fields)
     package = conda.read().conda("foo")
@@ -280,9 +283,6 @@ def test_real_conda_environment_that_uv_changes(conda_prefix: Path, tmp_path: Pa
 
 
 def test_real_clobbering_by_uv(testbed: Path, tmp_path: Path, clean_settings: Path) -> None:
-    from testbed.channel import Channel  # noqa: PLC0415
-    from testbed.environments import conda_environment  # noqa: PLC0415
-
     assert clean_settings.is_dir()
     prefix = conda_environment(
         tmp_path / "env",
@@ -340,8 +340,6 @@ def build_editable(folder, config_settings=None, metadata_directory=None):
 
 
 def test_uv_lists_the_same(real_venv: Environment, tmp_path: Path, index_folder: Path) -> None:
-    import subprocess  # noqa: PLC0415
-
     assert real_venv.python is not None
     wheels = [index_folder / f"{name}-1.0-py3-none-any.whl" for name in ("tb_alpha", "tb_cli", "tb_pure")]
     uv_install(real_venv.python.executable, *wheels)
