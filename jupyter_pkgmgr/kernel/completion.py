@@ -4,24 +4,7 @@ from __future__ import annotations
 
 __all__ = ["complete"]
 
-VERBS = (
-    "doctor",
-    "env",
-    "export",
-    "help",
-    "history",
-    "install",
-    "list",
-    "panel",
-    "plan",
-    "remove",
-    "search",
-    "show",
-    "sync",
-    "undo",
-    "update",
-    "why",
-)
+VERBS = ("doctor", "env", "help", "install", "list", "plan", "remove", "search", "show", "update", "why")
 OPTIONS = (
     "--conda",
     "--dry-run",

@@ -16,8 +16,8 @@ from importlib.metadata import Distribution
 
 __all__ = ["answer"]
 
-NAMED = 10
-"""Up to so many packages are named one by one."""
+NAMED = 15
+"""So many packages are named."""
 _SPEC = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)((?:(?:==|!=|>=|<=|>|<)\d+(?:\.\d+)*(?:,(?!$)|$))*)")
 _CLAUSE = re.compile(r"(==|!=|>=|<=|>|<)([\d.]+)")
 _QUIET = {"-q", "--quiet"}
@@ -40,9 +40,16 @@ def answer(line: str, cell: str | None = None) -> list[str] | None:
         found.append(package)
     if _QUIET & set(words):
         return []
-    if len(found) > NAMED:
-        return [f"{len(found)} packages are already installed"]
-    return [f"{name} {version} is already installed" for name, version in dict(found).items()]
+    return [_sentence(list(dict(found).items()))]
+
+
+def _sentence(packages: list[tuple[str, str]]) -> str:
+    """The words of the service for the same answer."""
+    names = [f"{name} {version}" for name, version in packages]
+    if len(names) == 1:
+        return f"{names[0]} is already installed"
+    more = " …" if len(names) > NAMED else ""
+    return f"{len(names)} packages are already installed: {', '.join(names[:NAMED])}{more}"
 
 
 def _words(line: str, cell: str | None) -> list[str] | None:
@@ -52,9 +59,12 @@ def _words(line: str, cell: str | None) -> list[str] | None:
         rest = [_without_comment(shlex.split(text)) for text in (cell or "").splitlines()]
     except ValueError:  # an open quote
         return None
-    if words[:1] != ["install"] or any(len(part) > 1 for part in rest):
+    if cell is not None and not words:
+        words = ["install"]
+    specs = [word for part in rest for word in part]
+    if words[:1] != ["install"] or any(len(part) > 1 for part in rest) or any(word.startswith("-") for word in specs):
         return None
-    return words[1:] + [word for part in rest for word in part]
+    return words[1:] + specs
 
 
 def _without_comment(words: list[str]) -> list[str]:

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from jupyter_pkgmgr.kernel import satisfied
+from jupyter_pkgmgr.model import Ecosystem, Package
+from jupyter_pkgmgr.render import render_satisfied
 from tests.kernel.conftest import ROOT, VERSIONS
 
 SIX = ["six 1.17.0 is already installed"]
@@ -29,6 +31,9 @@ LINES: list[tuple[str, str | None, list[str] | None]] = [
     ("install -q six", None, []),
     ("install six six", None, SIX),
     ("install", "six\n# a comment\n\nsix>1\n", SIX),
+    ("", "six", SIX),
+    ("-q", "six", None),
+    ("install", "-q\nsix", None),
     # not satisfied
     ("install six==1.16.0", None, None),
     ("install six>1.17", None, None),
@@ -147,12 +152,14 @@ def test_broken_or_doubled_metadata_is_left_to_the_service(site: Path) -> None:
         assert satisfied.answer(f"install {name}") is None
 
 
-def test_many_packages_are_counted(site: Path) -> None:
-    names = [f"thing{number}" for number in range(11)]
+def test_many_packages_are_one_sentence(site: Path) -> None:
+    names = [f"thing{number}" for number in range(16)]
     for name in names:
         distribution(site, name, "1.0")
-    assert satisfied.answer("install " + " ".join(names)) == ["11 packages are already installed"]
-    assert len(satisfied.answer("install " + " ".join(names[:10])) or []) == 10
+    packages = [Package(name=name, version="1.0", ecosystem=Ecosystem.PYPI) for name in names]
+    for count in (1, 2, 15, 16):
+        answer = satisfied.answer("install " + " ".join(names[:count]))
+        assert answer == [render_satisfied(packages[:count]).text]  # the service would say it in the same words
 
 
 def test_in_a_conda_environment_conda_must_know_the_name(site: Path, tmp_path: Path) -> None:
