@@ -21,6 +21,8 @@ class EngineInfo:
     version: str
     problem: str = ""
     """Why it can't be used (too old, broken); empty if it can."""
+    source: str = ""
+    """Where it was found: ``conda-meta/history``, ``environment variable CONDA_EXE``, ``PATH``, …"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

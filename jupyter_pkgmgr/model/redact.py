@@ -6,7 +6,7 @@ import re
 
 __all__ = ["redact"]
 
-_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s/@'\"]+@")
+_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:?//)[^\s/@'\"]+@")
 _CONDA_TOKEN = re.compile(r"/t/[^/\s'\"]+")
 _QUERY = re.compile(
     r"(?P<key>[?&](?:token|api_key|apikey|access_token|password|sig|signature)=)[^&\s'\"#]+", re.IGNORECASE
@@ -17,6 +17,7 @@ def redact(text: str) -> str:
     """Replace user names, passwords and tokens in URLs by ``***``.
 
     Covers ``scheme://user:password@host`` (the whole user part: a bare user name is often a token),
+    also where a tool lost the colon (``http//user:password@host`` in a message of conda 26.7),
     conda's ``/t/TOKEN/`` path segment, and tokens in a query.
     """
     text = _USERINFO.sub(r"\g<scheme>***@", text)
