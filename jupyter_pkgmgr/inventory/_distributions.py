@@ -25,6 +25,8 @@ __all__ = ["DistributionEntry", "editable_mapping", "name_of_folder", "read_dist
 _HEAD = 8192
 """Bytes of METADATA to read at first: the headers of most fit, the description that follows isn't wanted."""
 _LICENSE_LENGTH = 100
+_MARKING = frozenset({"pip", "uv", "uv-pixi"})
+"""Installers that write ``REQUESTED``, so that its absence means something."""
 _HEADER = re.compile(
     r"^(name|version|summary|license|license-expression|requires-dist)[ \t]*:[ \t]*(.*(?:\n[ \t].*)*)",
     re.IGNORECASE | re.MULTILINE,
@@ -149,7 +151,7 @@ def _read_headers(path: str, metadata: str, names: frozenset[str], hooks: tuple[
         summary=fields.get("summary", "").partition("\n")[0],
         license=_license(fields),
         installer=installer,
-        requested=True if "REQUESTED" in names else False if installer in ("pip", "uv") else None,
+        requested=True if "REQUESTED" in names else False if installer in _MARKING else None,
         origin=origin.value,
         place=place,
         has_record=not path.endswith(".dist-info") or "RECORD" in names,

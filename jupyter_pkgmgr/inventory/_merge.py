@@ -55,11 +55,18 @@ def merge(
     found = list(_find(environment, seen, distributions))
     noted += [problem for item in found for problem in problems.of_distribution(item.entry)]
     found = [item for item in found if item.entry.has_metadata or item.entry.origin == OriginKind.EDITABLE.value]
-    found = _without_sources_of_editables(found)
+    found = _without_twins(found)
     clobbered = list(_own(environment, seen, records, found))
     noted += [problem for _, problem in clobbered]
     active = _order(environment, seen, found)
-    noted += problems.of_places([(item.entry, item.states, active[item.name].entry) for item in found])
+    noted += problems.of_places(
+        [
+            (item.entry, item.states, active[item.name].entry)
+            for item in found
+            # one of conda's beside one of pip's is the clobbering that was noted already
+            if PackageState.DUPLICATE not in item.states or (item.owner is None) == (active[item.name].owner is None)
+        ]
+    )
     conda = _conda_packages(environment, records, history, found)
     owners: dict[int, Package] = {id(item): conda[item.owner.name] for item in found if item.owner is not None}
     owners |= {id(item): _pypi_package(item.entry) for item in found if item.owner is None}
@@ -106,7 +113,7 @@ def _find(environment: Environment, seen: Scan, distributions: Mapping[str, Dist
                 name=canonicalize_name(entry.name),
                 entry=entry,
                 folder=index,
-                relative=f"{relative}/{item.name}" if relative else "",
+                relative=_fold(f"{relative}/{item.name}") if relative else "",
                 mtime_ns=item.mtime_ns,
             )
 
@@ -119,12 +126,29 @@ def _relative(folder: str, root: str) -> str:
     return real[len(root.rstrip(os.sep)) + 1 :].replace(os.sep, "/")
 
 
-def _without_sources_of_editables(found: list[_Found]) -> list[_Found]:
-    """Leave out the ``.egg-info`` that setuptools keeps in an editable project's own folder."""
-    editable = {item.name: item for item in found if item.entry.origin == OriginKind.EDITABLE.value}
+def _fold(path: str) -> str:
+    """The spelling to compare paths in: conda's ``Lib/site-packages`` is ``lib`` elsewhere on Windows."""
+    return path.lower() if os.name == "nt" else path
+
+
+def _without_twins(found: list[_Found]) -> list[_Found]:
+    """Leave out each ``.egg-info`` that is only another face of a distribution that is there anyway.
+
+    setuptools keeps one in an editable project's own folder, and Debian ships some beside a ``.dist-info``.
+    """
+    editable = {item.name for item in found if item.entry.origin == OriginKind.EDITABLE.value}
+    modern = {(item.folder, item.name, item.entry.version) for item in found if _is_modern(item)}
     return [
-        item for item in found if editable.get(item.name, item) is item or not item.entry.location.endswith(".egg-info")
+        item
+        for item in found
+        if _is_modern(item)
+        or item.entry.origin == OriginKind.EDITABLE.value
+        or not (item.name in editable or (item.folder, item.name, item.entry.version) in modern)
     ]
+
+
+def _is_modern(item: _Found) -> bool:
+    return item.entry.location.endswith(".dist-info")
 
 
 def _own(
@@ -140,17 +164,17 @@ def _own(
     for item in found:
         by_name[item.folder, item.name].append(item)
     claims = [
-        (record, path, folders[path.rpartition("/")[0]])
+        (record, path, folders[parent])
         for record in records
         for path in record.distributions
-        if path.rpartition("/")[0] in folders
+        if (parent := _fold(path.rpartition("/")[0])) in folders
     ]
     for record, path, _ in claims:
-        mine = by_path.get(path)
+        mine = by_path.get(_fold(path))
         if mine is not None and mine.owner is None and not _is_replaced(environment, record, path, mine):
             mine.owner = record
     for record, path, index in claims:
-        mine = by_path.get(path)
+        mine = by_path.get(_fold(path))
         name = mine.name if mine is not None else name_of_folder(path.rpartition("/")[2])[0]
         there = by_name.get((index, name), [])
         strangers = [item for item in there if item.owner is None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_pkgmgr.inventory import Problem
+from jupyter_pkgmgr.inventory import Problem, read_inventory
 from jupyter_pkgmgr.model import Ecosystem, EnvironmentKind, Origin, OriginKind
 
 from .conftest import Prefix
@@ -254,3 +255,25 @@ def test_duplicates_in_one_folder(venv: Prefix) -> None:
     assert package.location == new
     assert [inventory.states(each) for each in inventory.find("foo") if each != package] == [{"duplicate"}]
     assert package.ecosystem is Ecosystem.PYPI
+
+
+def test_an_egg_info_beside_a_dist_info_of_the_same_version(venv: Prefix) -> None:
+    info = venv.distribution("foo", "1.0")
+    (venv.site / "foo-1.0.egg-info").write_text("Metadata-Version: 1.0\nName: foo\nVersion: 1.0\n")
+    inventory = venv.read()
+    assert [package.location for package in inventory.packages] == [info]
+    assert inventory.problems == ()
+
+
+def test_the_egg_info_in_an_editable_project_on_the_path(venv: Prefix, tmp_path: Path) -> None:
+    project = tmp_path / "src"
+    (project / "foo.egg-info").mkdir(parents=True)
+    (project / "foo.egg-info" / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: foo\nVersion: 0.9\n")
+    direct = json.dumps({"url": project.as_uri(), "dir_info": {"editable": True}})
+    info = venv.distribution("foo", "1.0", more={"direct_url.json": direct})
+    python = venv.environment.python
+    assert python is not None
+    python = dataclasses.replace(python, search_path=(project, *python.search_path))
+    inventory = read_inventory(dataclasses.replace(venv.environment, python=python))
+    assert [(package.location, inventory.states(package)) for package in inventory.packages] == [(info, frozenset())]
+    assert inventory.problems == ()

@@ -151,7 +151,9 @@ def test_a_conda_build_that_says_pip_is_no_clobbering(conda: Prefix) -> None:
 def test_pip_installed_beside_a_conda_package(conda: Prefix) -> None:
     conda.conda_python_package("six", "1.16")
     conda.distribution("six", "1.17")
-    assert "pip-clobbered" in references(conda.read())
+    inventory = conda.read()
+    assert references(inventory) == ["pip-clobbered"]
+    assert len(inventory.find("six")) == 2
 
 
 def test_files_of_a_conda_package_were_removed(conda: Prefix) -> None:
