@@ -53,7 +53,7 @@ class Workers:
         params: Mapping[str, Any],
         *,
         environment: tuple[tuple[str, str], ...] = (),
-        on_event: OnEvent = lambda event: None,
+        on_event: OnEvent | None = None,
         cancel: Cancellation | None = None,
     ) -> Any:
         """Ask one thing and wait for the answer.
@@ -79,7 +79,7 @@ class Workers:
                 cancel.check()
             worker, fresh = self._take(environment)
             try:
-                answer = worker.ask(method, params, on_event=on_event, cancel=cancel)
+                answer = worker.ask(method, params, on_event=on_event or _ignore, cancel=cancel)
             except _GoneBeforeStart:
                 # an idle worker may end at any time; nothing has begun, so another one can do it
                 worker.close()
@@ -239,6 +239,10 @@ class _Worker:
             return EngineKilledError(msg, detail=detail, hint="try again; if it repeats, look for a memory limit")
         msg = f"the embedded conda engine ended unexpectedly with code {code}"
         return EngineError(msg, detail=detail, hint="try again, or with another engine: --engine conda")
+
+
+def _ignore(_event: Mapping[str, Any]) -> None:
+    """For requests that have no progress."""
 
 
 class _Gone(Exception):  # noqa: N818  internal, and no error

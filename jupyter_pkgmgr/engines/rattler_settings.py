@@ -1,4 +1,4 @@
-"""conda's settings in the embedded engine's terms, and which of them it can't honour."""
+"""What conda's settings are in the embedded engine's terms, and which of them it can't honour."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import platformdirs
 
+from jupyter_pkgmgr.environments.channels import DEFAULT_ALIAS
+from jupyter_pkgmgr.environments.conda_reader import check_channels, with_channels
 from jupyter_pkgmgr.environments.conda_settings import CondaSettings, Setting
-from jupyter_pkgmgr.model import Options, redact
-from jupyter_pkgmgr.model.errors import PolicyError, UsageError
+from jupyter_pkgmgr.model import Options
+from jupyter_pkgmgr.model.errors import UsageError
 
 __all__ = ["ChannelSetup", "canonical_channel", "channel_setup", "localise", "unhonoured", "without_credentials"]
 
 _TOKEN = re.compile(r"^(/t/[^/]+)(?=/|$)")
 _FALSE = frozenset({"", "0", "false", "no", "none", "off"})
-_ALIAS = "https://conda.anaconda.org"
 
 
 def _is_set(value: object) -> bool:
@@ -87,7 +88,7 @@ def unhonoured(settings: CondaSettings) -> tuple[Setting, ...]:
 
 
 def _matters(setting: Setting) -> bool:
-    if setting.source == "default" or setting.name not in UNHONOURED:
+    if setting.source.startswith("default") or setting.name not in UNHONOURED:
         return False
     return UNHONOURED[setting.name][0](setting.value)
 
@@ -126,15 +127,14 @@ def channel_setup(settings: CondaSettings, options: Options, *, specs: Iterable[
     UsageError
         If there is no channel at all.
     """
-    bases = [channel_url(settings, name) for name in options.channels]
-    bases += () if options.override_channels else [url.rstrip("/") for url in settings.channels]
-    bases += [channel_url(settings, name) for spec in specs if (name := _channel_of(spec))]
-    bases = list(dict.fromkeys(bases))
+    if options.channels or options.override_channels:
+        settings = with_channels(settings, options.channels, override=options.override_channels)
+    check_channels(settings)
+    named = [channel_url(settings, name) for spec in specs if (name := _channel_of(spec))]
+    bases = list(dict.fromkeys(url.rstrip("/") for url in (*settings.channels, *named)))
     if not bases:
         msg = "no conda channel is configured"
         raise UsageError(msg, reference="no-channels", hint="name one: %pkg install -c conda-forge NAME")
-    for base in bases:
-        _check_allowed(settings, base)
     clean = list(dict.fromkeys(without_credentials(base) for base in bases))
     priority = settings.channel_priority if settings.channel_priority in ("strict", "disabled") else "flexible"
     document = {
@@ -177,7 +177,7 @@ def eager_packages(settings: CondaSettings) -> tuple[str, ...]:
         (
             item.value
             for item in settings.settings
-            if item.name == "aggressive_update_packages" and item.source != "default"
+            if item.name == "aggressive_update_packages" and not item.source.startswith("default")
         ),
         (),
     )
@@ -186,19 +186,22 @@ def eager_packages(settings: CondaSettings) -> tuple[str, ...]:
 
 
 def channel_url(settings: CondaSettings, name: str) -> str:
-    """The base URL of a channel as a user writes it: a URL, a path, or a name."""
-    if "://" in name:
-        return name.rstrip("/")
-    if name.startswith(("/", "./", "../", "~")):
-        return Path(name).expanduser().resolve().as_uri()
-    for url in settings.channels:
-        if urlsplit(without_credentials(url)).path.rstrip("/").endswith(f"/{name}"):
-            return url.rstrip("/")
-    custom = value_of(settings, "custom_channels")
-    if isinstance(custom, Mapping) and name.split("/", maxsplit=1)[0] in custom:
-        return f"{str(custom[name.split('/', maxsplit=1)[0]]).rstrip('/')}/{name}"
-    alias = value_of(settings, "channel_alias")
-    return f"{str(alias or _ALIAS).rstrip('/')}/{name}"
+    """The base URL of a channel as a user writes it: a URL, a path, or a name.
+
+    Raises
+    ------
+    PolicyError
+        If it isn't allowed.
+    """
+    return _urls(settings, name)[0]
+
+
+def _urls(settings: CondaSettings, name: str) -> tuple[str, ...]:
+    found = with_channels(replace(settings, channels=(), channel_names=()), (name,)).channels
+    if not found:
+        msg = f"{name!r} is no channel"
+        raise UsageError(msg, reference="no-channels")
+    return found
 
 
 def localise(settings: CondaSettings, spec: str) -> str:
@@ -232,41 +235,18 @@ def canonical_channel(settings: CondaSettings, url: str) -> str:
     Source: ``conda.models.channel.Channel.canonical_name``.
     """
     base = without_credentials(url)
+    anything = replace(settings, allowlist_channels=(), denylist_channels=())
     multi = value_of(settings, "custom_multichannels")
-    multichannels: dict[str, object] = {"defaults": value_of(settings, "default_channels") or _DEFAULTS}
-    multichannels |= multi if isinstance(multi, Mapping) else {}
-    for name, members in multichannels.items():
-        if isinstance(members, Iterable) and base in {
-            without_credentials(channel_url(settings, str(member))) for member in members
-        }:
-            return name
+    for name in ("defaults", *(map(str, multi) if isinstance(multi, Mapping) else ())):
+        if base in map(without_credentials, _urls(anything, name)):
+            return str(name)
     custom = value_of(settings, "custom_channels")
     for name, location in custom.items() if isinstance(custom, Mapping) else ():
         root = f"{without_credentials(str(location))}/"
         if base.startswith(root) and base.removeprefix(root).split("/")[0] == name:
             return base.removeprefix(root)
-    alias = f"{without_credentials(str(value_of(settings, 'channel_alias') or _ALIAS))}/"
+    alias = f"{without_credentials(str(value_of(settings, 'channel_alias') or DEFAULT_ALIAS))}/"
     return base.removeprefix(alias) if base.startswith(alias) else base
-
-
-_DEFAULTS = tuple(f"https://repo.anaconda.com/pkgs/{name}" for name in ("main", "r", "msys2"))
-
-
-def _check_allowed(settings: CondaSettings, base: str) -> None:
-    """Conda's allowlist and denylist of channels, which hold names or URLs."""
-    url = without_credentials(base)
-
-    def is_in(names: Iterable[str]) -> bool:
-        return any(without_credentials(channel_url(settings, name)) == url for name in names)
-
-    if settings.allowlist_channels and not is_in(settings.allowlist_channels):
-        msg = f"the channel {redact(base)} is not among those allowed"
-        note = f"allowlist_channels: {', '.join(map(redact, settings.allowlist_channels))}"
-        raise PolicyError(msg, reference="channel-not-allowed", note=note, hint="ask who looks after this machine")
-    if is_in(settings.denylist_channels):
-        msg = f"the channel {redact(base)} is denied"
-        note = f"denylist_channels: {', '.join(map(redact, settings.denylist_channels))}"
-        raise PolicyError(msg, reference="channel-denied", note=note, hint="take it out of the list of channels")
 
 
 def _package_cache(settings: CondaSettings) -> Path:
@@ -279,7 +259,7 @@ def _package_cache(settings: CondaSettings) -> Path:
     for folder in settings.pkgs_dirs:
         if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
             return folder / ".rattler"
-    chosen = any(item.name == "pkgs_dirs" and item.source != "default" for item in settings.settings)
+    chosen = any(item.name == "pkgs_dirs" and not item.source.startswith("default") for item in settings.settings)
     for folder in settings.pkgs_dirs if chosen else ():
         there = next((parent for parent in folder.parents if parent.exists()), None)
         if there is not None and os.access(there, os.W_OK | os.X_OK):

@@ -339,19 +339,17 @@ def _explain(error: Exception) -> PkgError:
     url = match[0].rstrip("/.,;:") if (match := _URL.search(text)) else ""
     where = url or "a channel"
     if status := _STATUS.search(text):
-        code = int(status[1])
-        note, hint = _STATUS_NOTES.get(code, ("the server failed", "try again later, or use another channel"))
-        return UnreachableError(f"{where} answered {code}", reference=f"http-{code}", note=note, hint=hint, detail=text)
+        return _refused(where, int(status[1]), text)
     if "hash mismatch" in text:
-        return UnreachableError(
-            f"{where} is not the file that the channel describes",
-            reference="checksum-mismatch",
-            note="its checksum differs: a broken download, a proxy that changes files, or a stale mirror",
-            hint="try again; if it stays, tell the channel's owner",
-            detail=text,
-        )
+        return _mismatch(where, text)
     if "error sending request" in text or "timed out" in text:
         return _unreachable(where, text)
+    return _unusable(where, text)
+
+
+def _unusable(where: str, text: str) -> PkgError:
+    """Repodata that isn't there or is none, or a failure that we know nothing about."""
+    first, last = text.splitlines()[:1] or ["rattler failed"], text.splitlines()[-1:] or [""]
     if "cache" in text and ("not available" in text or "no cache" in text.lower()):
         return UnreachableError(
             "the channels were never read, and offline they can't be",
@@ -363,11 +361,26 @@ def _explain(error: Exception) -> PkgError:
         return UnreachableError(
             f"{where} sent something that is no conda channel's data",
             reference="garbage",
-            note=text.splitlines()[-1].removeprefix("Caused by: "),
+            note=last[0].removeprefix("Caused by: "),
             hint="check the channel's URL; a login page in between looks like this",
             detail=text,
         )
-    return EngineError(text.splitlines()[0] if text else type(error).__name__, detail=text)
+    return EngineError(first[0], detail=text)
+
+
+def _refused(where: str, code: int, text: str) -> UnreachableError:
+    note, hint = _STATUS_NOTES.get(code, ("the server failed", "try again later, or use another channel"))
+    return UnreachableError(f"{where} answered {code}", reference=f"http-{code}", note=note, hint=hint, detail=text)
+
+
+def _mismatch(where: str, text: str) -> UnreachableError:
+    return UnreachableError(
+        f"{where} is not the file that the channel describes",
+        reference="checksum-mismatch",
+        note="its checksum differs: a broken download, a proxy that changes files, or a stale mirror",
+        hint="try again; if it stays, tell the channel's owner",
+        detail=text,
+    )
 
 
 def _explain_system(number: int, text: str) -> PkgError:

@@ -196,23 +196,37 @@ async def solve(source: Source, question: SolveInput, *, add_pip: bool = False) 
     Unsolvable
         With the solver's report.
     """
+    specs, constraints = list(question.specs), list(question.constraints)
+    if source.channels.priority == "strict":
+        specs, constraints = _by_name(specs, constraints)
     try:
         return list(
             await rattler.solve(
                 source.sources,
-                [parse(spec) for spec in question.specs],
+                [parse(spec) for spec in specs],
                 gateway=source.gateway,
                 platforms=source.subdirs,
                 locked_packages=list(question.locked),
                 pinned_packages=list(question.pinned),
                 virtual_packages=source.virtual_packages(),
                 channel_priority=_PRIORITIES[source.channels.priority],
-                constraints=[parse(spec) for spec in question.constraints],
+                constraints=[parse(spec) for spec in constraints],
                 add_pip_as_python_dependency=add_pip,
             )
         )
     except SolverError as error:
         raise Unsolvable(str(error)) from error
+
+
+def _by_name(specs: Iterable[str], constraints: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Ask for names, and make the rest of the specs constraints.
+
+    rattler looks for the channel that has a package only among what the spec selects, so a version that only a
+    lower channel has would be taken from there, which strict priority forbids.
+    """
+    whole = [spec for spec in specs if "://" in spec]
+    plain = [spec for spec in specs if "://" not in spec]
+    return [*whole, *dict.fromkeys(map(spec_name, plain))], [*constraints, *plain]
 
 
 async def find(source: Source, specs: Iterable[str]) -> list[list[Record]]:

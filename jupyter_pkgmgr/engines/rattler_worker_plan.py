@@ -227,9 +227,9 @@ async def _solve(source: Source, state: _State) -> tuple[dict[str, Record], dict
 async def _first_solution(source: Source, state: _State, unlocked: set[str]) -> dict[str, Record]:
     """Ask in ever weaker terms until there is a solution."""
     failure: api.Unsolvable | None = None
-    # rattler adds pip to what Python needs, as conda does; to do so for a Python that is there already
-    # would bring pip into environments that were made without it
-    add_pip = state.question.add_pip and "python" not in state.installed
+    # rattler adds pip to what Python needs, as conda does; for a Python that is there already that would
+    # bring pip into environments made without it, and where no channel has pip no Python could be had
+    add_pip = state.question.add_pip and "python" not in state.installed and any(await api.find(source, ["pip"]))
     for ask in _ways(state, unlocked):
         try:
             solution = {_key(record): record for record in await api.solve(source, ask, add_pip=add_pip)}
@@ -422,34 +422,33 @@ class _Reasons:
         self._changed = changed
 
     def __call__(self, name: str) -> str:
-        state, old, new = self._state, self._state.installed.get(name), self._final.get(name)
-        if name in state.named:
+        if name in self._state.named:
             return "requested"
+        old, new = self._state.installed.get(name), self._final.get(name)
         parents = [parent for parent in self._needed_by.get(name, ()) if parent in self._changed]
-        if new is None:
-            return self._why_gone(name)
         if old is None:
             return f"dependency of {parents[0]}" if parents else "dependency"
+        if new is None:
+            return self._misfit(old) or "stands in the way of what was asked for"
         if _same(old, new):
             return "put in again for the new Python"
         forcing = [parent for parent in parents if self._refuses(parent, name, old)]
         if forcing:
             return f"required by new {forcing[0]}"
-        if name in state.unlocked:
-            return "newest version that the rest allows"
-        return f"follows {parents[0]}" if parents else "fits the other changes"
+        newest = "newest version that the rest allows" if name in self._state.unlocked else ""
+        return self._misfit(old) or newest or "fits the other changes"
 
     def _refuses(self, parent: str, name: str, record: Record) -> bool:
         depends = self._final[parent].depends
         return any(_name_of(depend) == name and not api.matches(depend, record) for depend in depends)
 
-    def _why_gone(self, name: str) -> str:
-        record = self._state.installed[name]
-        for depend in record.depends:
+    def _misfit(self, old: Record) -> str:
+        """What an installed package needs and no longer has."""
+        for depend in old.depends:
             need = _name_of(depend)
             if need in self._changed and (need not in self._final or not api.matches(depend, self._final[need])):
-                return f"doesn't go with the new {need}"
-        return "stands in the way of what was asked for"
+                return f"{old.version} doesn't go with the new {need}"
+        return ""
 
 
 def _action(before: Record | None, after: Record | None) -> Action:
