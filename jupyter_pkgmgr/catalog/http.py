@@ -65,7 +65,7 @@ class Client:
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._keyring: dict[str, tuple[str, str] | None] = {}
-        urls = (settings.index_url, *settings.extra_index_urls, *settings.find_links)
+        urls = filter(_is_url, (settings.index_url, *settings.extra_index_urls, *settings.find_links))
         self._credentials = dict(sorted(filter(None, map(_split_credentials, urls)), key=lambda item: -len(item[0])))
 
     def get(self, url: str, *, accept: str = "*/*", limit: int | None = None) -> Answer | None:
@@ -90,6 +90,7 @@ class Client:
         TooLargeError
             If it is larger than ``limit``.
         """
+        _check(url, self._settings)
         if url.startswith("file:"):
             return _read_file(url)
         bare, auth = without_credentials(url), self._auth(url)
@@ -229,6 +230,21 @@ def without_credentials(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme == "file" or (parts.scheme in ("http", "https") and bool(parts.hostname))
+
+
+def _check(url: str, settings: IndexSettings) -> None:
+    if not _is_url(url):
+        message = f"{redact(url)!r} is no URL of an index"
+        hint = "an index is given as https://host/path or file:///path"
+        raise UnreachableError(message, reference="index-url", note=_where(settings), hint=hint)
+
+
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
@@ -259,6 +275,7 @@ def _new_session(settings: IndexSettings) -> Session:
         total=3,
         connect=2,
         read=0,
+        other=0,
         status=2,
         redirect=None,
         backoff_factor=0.1,
@@ -397,7 +414,7 @@ def _unreachable(url: str, error: Exception, settings: IndexSettings) -> Unreach
     if isinstance(error, requests.exceptions.ProxyError):
         message = f"the proxy on the way to {host} can't be reached"
         return UnreachableError(message, reference="proxy", hint="look at HTTPS_PROXY and pip's proxy", detail=detail)
-    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema | ValueError):
+    if isinstance(error, requests.exceptions.InvalidURL):
         message = f"{redact(url)!r} is no URL of an index"
         return UnreachableError(message, reference="index-url", note=where, hint="look at index-url", detail=detail)
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):

@@ -6,7 +6,7 @@ import io
 import zipfile
 from collections.abc import Callable, Mapping
 from email.message import Message
-from email.parser import BytesParser
+from email.parser import Parser
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,7 +29,7 @@ def from_core_metadata(text: bytes, *, source: str, freshness: Freshness) -> Pac
 
     Leniently, as installers do: old files break every rule of the format, and what can't be read is left out.
     """
-    message = BytesParser().parsebytes(text, headersonly=True)
+    message = Parser().parsestr(text.decode("utf-8", errors="replace"), headersonly=True)
     urls = tuple(_url_pair(value) for value in message.get_all("Project-URL", []))
     return PackageMetadata(
         name=_one(message, "Name"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -66,14 +67,12 @@ def raw() -> Iterator[RawServer]:
 
 @pytest.fixture
 def make_catalog(tmp_path: Path) -> Iterator[MakeCatalog]:
-    """Catalogs that share one cache folder and are closed at the end."""
+    """Catalogs that share one cache folder (but for ``cold`` ones) and are closed at the end."""
     with ExitStack() as stack:
 
-        def make(index_url: str, *, json_api: str | None = None, **settings: Any) -> PyPICatalog:
-            options = {"timeout": 5.0, **settings}
-            catalog = PyPICatalog(
-                IndexSettings(index_url=index_url, **options), cache_dir=tmp_path / "cache", json_api=json_api
-            )
-            return stack.enter_context(catalog)
+        def make(index_url: str, *, json_api: str | None = None, cold: bool = False, **settings: Any) -> PyPICatalog:
+            cache = Path(mkdtemp(dir=tmp_path)) if cold else tmp_path / "cache"
+            options = IndexSettings(index_url=index_url, **{"timeout": 5.0, **settings})
+            return stack.enter_context(PyPICatalog(options, cache_dir=cache, json_api=json_api))
 
         yield make

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass(slots=True)
@@ -33,13 +35,18 @@ class _Http(ThreadingHTTPServer):
     daemon_threads = True
     state: RawServer
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that doesn't trust us goes away: its own business."""
+
 
 class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
     server: _Http
 
     def do_GET(self) -> None:
         state = self.server.state
-        state.requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        sent = {name.lower(): value for name, value in self.headers.items()}
+        state.requests.append((self.path, sent | {"x-port": str(self.client_address[1])}))
         page = state.pages.get(self.path, Page(b"not here", status=404))
         status, body, headers = page.status, page.body, dict(page.headers)
         asked = self.headers.get("Range", "").removeprefix("bytes=")
@@ -52,6 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif "ETag" in headers and self.headers.get("If-None-Match") == headers["ETag"]:
             status, body = 304, b""
         self.send_response(status)
+        self.close_connection |= "Transfer-Encoding" in headers
         for name, value in {"Content-Type": page.content_type, "Content-Length": str(len(body)), **headers}.items():
             if name != "Content-Length" or "Transfer-Encoding" not in headers:
                 self.send_header(name, value)
@@ -63,9 +71,16 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def raw_server() -> Iterator[RawServer]:
+def raw_server(certificate: Path | None = None) -> Iterator[RawServer]:
+    """Run a server; with a certificate (and its key in the same file) it speaks TLS."""
     http = _Http(("127.0.0.1", 0), _Handler)
-    http.state = RawServer(url=f"http://127.0.0.1:{http.server_port}")
+    scheme = "http"
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        http.socket = context.wrap_socket(http.socket, server_side=True, do_handshake_on_connect=False)
+        scheme = "https"
+    http.state = RawServer(url=f"{scheme}://127.0.0.1:{http.server_port}")
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
