@@ -25,7 +25,7 @@ TIMEOUT = 30.0
 """Seconds for an interpreter to start: network file systems are slow the first time."""
 _SITE_VARIABLES = ("HOME", "APPDATA", "PYTHONNOUSERSITE", "PYTHONUSERBASE", "PYTHONPLATLIBDIR")
 
-_remembered: dict[str, KernelFacts] = {}
+remembered: dict[str, KernelFacts] = {}
 
 
 def probe(executable: Path) -> KernelFacts:
@@ -38,12 +38,12 @@ def probe(executable: Path) -> KernelFacts:
     """
     executable = Path(os.path.abspath(executable))  # noqa: PTH100  resolve() would leave the venv
     key = _key(executable)
-    facts = _remembered.get(key) or _read(key)
+    facts = remembered.get(key) or _read(key)
     if facts is None or not _still_true(facts):
         answer = _ask(executable)
         facts = KernelFacts.from_json(answer)
         _write(key, answer)
-    _remembered[key] = facts
+    remembered[key] = facts
     return facts
 
 

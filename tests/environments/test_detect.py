@@ -9,6 +9,7 @@ import venv
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -174,7 +175,7 @@ def test_a_kernel_that_told_little_is_asked(kernel: KernelFacts, environ: dict[s
     ],
 )
 def test_a_kernel_elsewhere_is_refused(
-    kernel: KernelFacts, environ: dict[str, str], changes: dict[str, str], reference: str, note: str
+    kernel: KernelFacts, environ: dict[str, str], changes: dict[str, Any], reference: str, note: str
 ) -> None:
     with pytest.raises(EnvironmentProblem) as caught:
         from_kernel(replace(kernel, **changes), environ=environ)
@@ -184,7 +185,7 @@ def test_a_kernel_elsewhere_is_refused(
 
 
 @pytest.mark.parametrize("changes", [{"prefix_id": "1"}, {"executable_id": "1"}, {"hostname": "", "prefix_id": ""}])
-def test_one_proof_of_sameness_is_enough(kernel: KernelFacts, environ: dict[str, str], changes: dict[str, str]) -> None:
+def test_one_proof_of_sameness_is_enough(kernel: KernelFacts, environ: dict[str, str], changes: dict[str, Any]) -> None:
     """Python may be replaced under a running kernel, and a layered file system may renumber a folder."""
     assert from_kernel(replace(kernel, **changes), environ=environ).kind is EnvironmentKind.VENV
 

@@ -25,7 +25,7 @@ print(json.dumps([sys.prefix, sys.base_prefix, "%d.%d.%d" % sys.version_info[:3]
 
 @pytest.fixture(autouse=True)
 def nothing_remembered(clean_settings: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(probe_module, "_remembered", {})
+    monkeypatch.setattr(probe_module, "remembered", {})
     return clean_settings
 
 
@@ -57,7 +57,7 @@ def test_the_answer_survives_the_process(tmp_path: Path, nothing_remembered: Pat
     (file,) = cached(nothing_remembered)
     file.write_text(file.read_text().replace(first.version, "9.9.9"))
     assert probe(executable) == first  # this process remembers
-    probe_module._remembered.clear()
+    probe_module.remembered.clear()
     assert probe(executable).version == "9.9.9"  # the disk remembers: nothing was started
 
 
@@ -67,7 +67,7 @@ def test_garbage_in_the_cache_is_replaced(tmp_path: Path, nothing_remembered: Pa
     first = probe(executable)
     (file,) = cached(nothing_remembered)
     file.write_bytes(garbage)
-    probe_module._remembered.clear()
+    probe_module.remembered.clear()
     assert probe(executable).version == first.version
     assert json.loads(file.read_bytes())["version"] == first.version
 
@@ -117,7 +117,7 @@ def test_what_a_sitecustomize_prints_is_no_answer(tmp_path: Path) -> None:
     executable = make_venv(tmp_path / "venv")
     probed = probe(executable)
     Path(probed.purelib, "sitecustomize.py").write_text("print('welcome to this machine')")
-    probe_module._remembered.clear()
+    probe_module.remembered.clear()
     for file in cached(Path(os.environ["HOME"])):
         file.unlink()
     assert probe(executable).prefix == probed.prefix
