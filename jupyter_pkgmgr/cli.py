@@ -24,6 +24,7 @@ from jupyter_pkgmgr.verbs import Runner
 
 __all__ = ["main"]
 
+PROGRAM = "jupyter pkg"
 _WHERE = ("--prefix", "--python", "--kernel")
 
 
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if as_json:
             print(json.dumps({"schema": SCHEMA, "error": error.to_json()}, indent=2))  # noqa: T201
         else:
-            _say(f"error: {render_error(error, verbose=verbose).text}")
+            _say(_in_terminal(f"error: {render_error(error, verbose=verbose).text}"))
         return 2 if isinstance(error, UsageError) else 130 if isinstance(error, CancelledError) else 1
 
 
@@ -53,7 +54,7 @@ def _run(command: Command, where: dict[str, str], cancel: Cancellation) -> int:
         environment = _environment(where, command)
         screen = _Screen(quiet=command.json)
         confirm = _ask if sys.stdin.isatty() and not (command.yes or command.json) else lambda _: True
-        runner = Runner(service, environment, screen.show, cancel=cancel, confirm=confirm, program="jupyter pkg")
+        runner = Runner(service, environment, screen.show, cancel=cancel, confirm=confirm, program=PROGRAM)
         report = runner.run(command)
         screen.end()
     if command.json:
@@ -111,6 +112,11 @@ def _ask(plan: Plan) -> bool:
     return sys.stdin.readline().strip().lower() in {"", "y", "yes"}
 
 
+def _in_terminal(text: str) -> str:
+    """The hints, which are worded for a notebook, as they are typed in a terminal."""
+    return text.replace("%pkg ", f"{PROGRAM} ")
+
+
 def _say(text: str) -> None:
     print(text, file=sys.stderr)  # noqa: T201
 
@@ -131,7 +137,7 @@ class _Screen:
             self._progress(key, rendered.text)
             return
         self.end()
-        print(rendered.text, flush=True)  # noqa: T201
+        print(_in_terminal(rendered.text), flush=True)  # noqa: T201
 
     def _progress(self, key: str, text: str) -> None:
         if not self._live:

@@ -38,10 +38,11 @@ from jupyter_pkgmgr.model import (
     Package,
     Plan,
     Request,
+    SpecKind,
     ignore_events,
     redact,
 )
-from jupyter_pkgmgr.model.errors import CatalogError, PackageNotFoundError
+from jupyter_pkgmgr.model.errors import CatalogError, PackageNotFoundError, PkgError, VersionNotFoundError
 from jupyter_pkgmgr.routing import Context, EngineChoice, choose_engine, conda_candidates, make_plan
 from jupyter_pkgmgr.transactions import apply_plan
 
@@ -162,7 +163,10 @@ class PackageService:
             events=events,
             cancel=cancel or Cancellation(),
         )
-        return make_plan(context)
+        try:
+            return make_plan(context)
+        except (PackageNotFoundError, VersionNotFoundError) as error:
+            raise _with_alternatives(error, context) from error
 
     def apply(self, plan: Plan, *, events: EventSink = ignore_events, cancel: Cancellation | None = None) -> Outcome:
         """Do what a plan says, and verify it.
@@ -364,22 +368,40 @@ def _details(
     )
 
 
+def _with_alternatives(error: CatalogError, context: Context) -> CatalogError:
+    """Say what there is instead: near names, and the versions that exist. A resolver doesn't tell."""
+    with PyPICatalog(context.index_settings) as catalog:
+        for spec in context.request.specs:
+            if spec.kind is not SpecKind.NAME or Ecosystem.CONDA in (spec.ecosystem, context.request.options.ecosystem):
+                continue
+            specifier = spec.pep440()
+            try:
+                catalog.select(spec.name, specifier, environment=context.environment, pre=context.request.options.pre)
+            except (PackageNotFoundError, VersionNotFoundError) as better:
+                return better
+            except CatalogError:
+                return error
+    return error
+
+
 def _searched(catalog: CondaCatalog | PyPICatalog, query: str, limit: int) -> tuple[list[SearchHit], list[str]]:
     """Hits and notes; a catalog that can't be reached is a note, so that the other one still answers."""
     try:
         result = catalog.search(query, limit=limit)
+        versions = catalog.versions_many(package.name for package in result.packages)
     except CatalogError as error:
         return [], [error.message]
     notes = [note for note in (result.note, result.freshness.note) if note]
-    return [_hit(package) for package in result.packages], notes
+    return [_hit(package, versions.get(package.name)) for package in result.packages], notes
 
 
-def _hit(package: Package) -> SearchHit:
+def _hit(package: Package, versions: VersionList | PkgError | None) -> SearchHit:
+    newest = versions.newest if isinstance(versions, VersionList) else None
     return SearchHit(
         name=package.name,
-        version=package.version,
+        version=newest.version if newest else package.version,
         ecosystem=package.ecosystem,
-        origin=redact(str(package.origin)),
+        origin=redact(newest.origins[0]) if newest and newest.origins else package.ecosystem.value,
         summary=package.summary,
     )
 

@@ -20,7 +20,7 @@ class EventKind(StrEnum):
     PHASE = "phase"
     """The step's phase changed: ``step``, ``phase``."""
     PACKAGE = "package"
-    """One package moved on: ``package``, ``phase``, ``state``; ``done`` and ``total`` bytes where the tool tells them."""
+    """One package moved on: ``package``, ``phase``, ``state``; ``done``, ``total`` bytes where the tool tells."""
     WAITING = "waiting"
     """Something else holds a lock; ``message`` names the holder."""
     MESSAGE = "message"

@@ -15,7 +15,7 @@ SCHEMA = 1
 """Version of every JSON document that leaves the service; a reader refuses one it doesn't know."""
 
 
-def to_json(value: object) -> Any:
+def to_json(value: object) -> Any:  # noqa: PLR0911  a return for each kind of value
     """Turn a model object into plain JSON values.
 
     Dataclass fields marked ``private`` are left out, and so is the ``schema`` number: the document that

@@ -82,7 +82,17 @@ class Spec:
             return f"{self.location}{extras}"
         if self.kind is not SpecKind.NAME:
             return f"{base} @ {self.location}{marker}" if base else self.location
-        return f"{base}{_as_pep440(self)}{marker}"
+        return f"{base}{self.pep440()}{marker}"
+
+    def pep440(self) -> str:
+        """The version constraint in PEP 440's grammar; empty if any version will do.
+
+        Raises
+        ------
+        InvalidSpecError
+            If only conda can express it.
+        """
+        return _as_pep440(self)
 
     def match_spec(self, name: str | None = None) -> str:
         """The spec as a conda MatchSpec, under the name it has in conda channels.
@@ -131,7 +141,7 @@ def parse_spec(text: str, *, base: Path, editable: bool = False) -> Spec:
         if text.startswith(f"{ecosystem.value}::"):
             forced, rest = ecosystem, text.removeprefix(f"{ecosystem.value}::").strip()
             _refuse_dangerous(rest)
-    spec = _parse_location(text, rest, base) or _parse_name(text, rest)
+    spec = _parse_location(text, rest, base, editable=editable) or _parse_name(text, rest)
     if forced is not None:
         if spec.ecosystem not in (None, forced):
             msg = f"{text!r} can only come from {spec.ecosystem}"
@@ -157,7 +167,7 @@ def _refuse_dangerous(text: str) -> None:
         raise InvalidSpecError(msg)
 
 
-def _parse_location(text: str, rest: str, base: Path) -> Spec | None:
+def _parse_location(text: str, rest: str, base: Path, *, editable: bool) -> Spec | None:
     """A URL, a VCS reference or a path, with or without ``name @`` before it; ``None`` for plain names."""
     if "@" in rest and (direct := _parse_direct(text, rest)):
         return direct
@@ -169,7 +179,7 @@ def _parse_location(text: str, rest: str, base: Path) -> Spec | None:
         conda = urlsplit(rest).path.endswith(_CONDA_ARCHIVES)
         ecosystem = Ecosystem.CONDA if conda else Ecosystem.PYPI
         return Spec(text=text, kind=SpecKind.URL, location=rest, name=_egg(rest), ecosystem=ecosystem)
-    return _parse_path(text, rest, base)
+    return _parse_path(text, rest, base, certain=editable)
 
 
 def _parse_direct(text: str, rest: str) -> Spec | None:
@@ -190,10 +200,11 @@ def _parse_direct(text: str, rest: str) -> Spec | None:
     )
 
 
-def _parse_path(text: str, rest: str, base: Path) -> Spec | None:
+def _parse_path(text: str, rest: str, base: Path, *, certain: bool) -> Spec | None:
     bare, bracket, extras_text = rest.partition("[")
     looks_like_path = (
-        bare.startswith((".", "~", "/"))
+        certain
+        or bare.startswith((".", "~", "/"))
         or "/" in bare
         or "\\" in bare
         or _WINDOWS_PATH.match(bare) is not None

@@ -159,7 +159,7 @@ def _satisfied(context: Context, spec: Spec) -> Package | None:
     if not owners or (wanted is Ecosystem.PYPI and owners[0].ecosystem is not wanted):
         return None
     try:
-        specifier = SpecifierSet(Spec.requirement(spec, "x").removeprefix("x").partition(";")[0].strip())
+        specifier = SpecifierSet(spec.pep440())
     except InvalidSpecError:
         return None  # conda's own grammar: its solver answers
     version = owners[0].version

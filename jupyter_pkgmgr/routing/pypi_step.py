@@ -10,12 +10,12 @@ from packaging.utils import canonicalize_name
 
 from jupyter_pkgmgr.engines.protocol import EngineRequest
 from jupyter_pkgmgr.model import Change, Ecosystem, EnginePlan, Environment, Notice, Package, SpecKind, Verb
-from jupyter_pkgmgr.model.errors import ConflictError, PkgError
+from jupyter_pkgmgr.model.errors import CatalogError, ConflictError, PkgError
 
 from .assign import Assignment
 from .conda_step import explain, owned_by
 from .context import Context
-from .effects import breaks
+from .effects import Break, breaks
 from .guards import clobber
 from .shadow import distributions_after, shadow
 
@@ -147,9 +147,24 @@ def _keep_whole(
         return plan
     try:
         mended = _ask(context, environment, assignments, held=held, extra=dependents)
-    except ConflictError:
+    except (CatalogError, ConflictError):
+        return plan  # no way: the breaks become blockers
+    if breaks(context, (*conda_changes, *mended.changes)):
         return plan
-    return plan if breaks(context, (*conda_changes, *mended.changes)) else _not_asked_for(mended, broken_by=dependents)
+    held_back = _held_back(plan, mended, broken)
+    return replace(_not_asked_for(mended, broken_by=dependents), warnings=(*mended.warnings, *held_back))
+
+
+def _held_back(plan: EnginePlan, mended: EnginePlan, broken: Sequence[Break]) -> Iterator[Notice]:
+    """A word for each package that was asked for and stays behind because of others."""
+    moving = {change.package.key: change.package.version for change in mended.changes}
+    for change in plan.changes:
+        now = change.before.version if change.before else ""
+        version = moving.get(change.package.key, now)
+        if change.requested and version != change.package.version:
+            why = "; ".join(str(item) for item in broken)
+            message = f"{change.package.name} goes no further than {version}: {why}"
+            yield Notice(reference="held-back", message=message, packages=(change.package.name,))
 
 
 def _not_asked_for(plan: EnginePlan, *, broken_by: Sequence[str]) -> EnginePlan:
