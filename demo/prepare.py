@@ -223,4 +223,6 @@ def open_lab(demo: Demo) -> int:
         raise DemoError(msg)
     first = next(iter(NOTEBOOKS.values()))
     options = [f"--ServerApp.root_dir={demo.notebooks}", f"--LabApp.default_url=/lab/tree/{first}"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container, where there is no other user
+        options.append("--allow-root")
     return subprocess.call([str(executable), *options], env=os.environ | demo.variables)
