@@ -37,6 +37,8 @@ CHANNEL_CONTENT = ("pandas", "rich", "termcolor")
 REACHABLE_TIMEOUT = 5.0
 RECIPE = "1"
 """Counted up when the local channel gets other content."""
+OLD_NUMPY = {"3.13": "2.2", "3.14": "2.4"}
+"""Below which version numpy is old, for Pythons that have no wheels of numpy 1."""
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -177,10 +179,9 @@ class Demo:
         self.notebooks.mkdir(exist_ok=True)
         for name in NOTEBOOKS.values():
             shutil.copyfile(Path(__file__).with_name(name), self.notebooks / name)
-        legacy = WheelSource(
-            name="legacy-stats", version="1.0", requires=("numpy<2",), summary="a package that insists on an old numpy"
-        )
-        write_wheel(self.notebooks, legacy)
+        requires = (f"numpy<{OLD_NUMPY.get(MINOR, '2')}",)
+        summary = "a package that insists on an old numpy"
+        write_wheel(self.notebooks, WheelSource(name="legacy-stats", version="1.0", requires=requires, summary=summary))
 
 
 def _configured_channels() -> list[str]:
