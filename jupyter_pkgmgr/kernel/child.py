@@ -256,7 +256,7 @@ class _Child:
                     self._process.terminate()
                 else:
                     os.killpg(self._process.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):  # an interrupt hurries it
                 self._process.wait(2)
                 break
         self._close_input()  # not before: a thread that writes to it holds its lock until the child is gone

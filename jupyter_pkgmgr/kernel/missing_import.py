@@ -63,13 +63,13 @@ class ImportHelp:
         name = missing_module(error)
         if name is None or name == self._last or not _worth_asking(name):
             return
-        self._last = name
         magic = ready()
         try:
             hint = magic.hint(name, TIMEOUT)
         except PkgError:  # no service: nothing to say here, %pkg itself will say why
             return
         if hint and hint.get("text") and not _is_installed(str(hint.get("package"))):
+            self._last = name
             text = str(hint["text"])
             data = {"text/plain": text, "text/html": f"<div>{html.escape(text)}</div>"}
             magic.shell.display_pub.publish(data=data, metadata={})

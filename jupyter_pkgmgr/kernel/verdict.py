@@ -44,6 +44,7 @@ KERNEL_STACK = frozenset(
     ]
 )
 _BINARY = re.compile(r"\.(so|pyd|dll|dylib)(\.[\d.]+)?$")
+_CODE = re.compile(r"\.(py|pyc|so|pyd)$")
 _FRONT_END = re.compile(
     r"[/\\]share[/\\]jupyter[/\\](labextensions|nbextensions)[/\\]|^share/jupyter/(lab|nb)extensions/"
 )
@@ -83,8 +84,14 @@ def judge(
     paths = _Paths()
     changed = {paths.normal(path) for path in changed_files}
     packages = list(changed_packages)
-    required, recommended = _loaded(changed, modules if modules is not None else sys.modules, paths)
-    required |= _mapped(changed, paths) | _stack(packages)
+    loaded = _Loaded(sys.modules if modules is None else modules, paths)
+    mapped = _mapped(changed, paths)
+    required, recommended = _stack(packages), set()
+    for path in changed:
+        if path in mapped or (path in loaded and _BINARY.search(path)):
+            required |= loaded.owners(path) or {os.path.basename(path).partition(".")[0]}
+        elif path in loaded or _CODE.search(path):
+            recommended |= loaded.owners(path)
     if _standard_library(changed, paths):
         required.add("python")
     late = tuple(sorted(waiting))
@@ -107,23 +114,33 @@ class _Paths:
         return os.path.normcase(os.path.join(real, name))
 
 
-def _loaded(changed: Set[str], modules: Mapping[str, ModuleType], paths: _Paths) -> Tuple[Set[str], Set[str]]:
-    """Top-level names of the loaded modules that changed: those that can't be exchanged, and the others."""
-    required: Set[str] = set()
-    recommended: Set[str] = set()
-    folders: Dict[str, str] = {}
-    for name, module in list(modules.items()):
-        top = name.partition(".")[0]
-        for path in _files(module):
-            normal = paths.normal(path)
-            if normal in changed:
-                (required if _BINARY.search(normal) else recommended).add(top)
-            if os.path.basename(normal).startswith("__init__."):
-                folders[os.path.dirname(normal)] = top
-    for path in changed:  # a submodule that would be imported later, from a package that is loaded
-        if path.endswith((".py", ".pyc")) or _BINARY.search(path):
-            recommended |= _package_of(path, folders)
-    return required, recommended - required
+class _Loaded:
+    """Where the loaded modules came from: the top-level names for each file, and for each package's folder."""
+
+    def __init__(self, modules: Mapping[str, ModuleType], paths: _Paths) -> None:
+        self._files: Dict[str, Set[str]] = {}
+        self._folders: Dict[str, Set[str]] = {}
+        for name, module in list(modules.items()):
+            top = name.partition(".")[0]
+            for path in map(paths.normal, _files(module)):
+                self._files.setdefault(path, set()).add(top)
+                if os.path.basename(path).startswith("__init__."):
+                    self._folders.setdefault(os.path.dirname(path), set()).add(top)
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._files
+
+    def owners(self, path: str) -> Set[str]:
+        """The modules loaded from ``path``, else the loaded package it lies in, whose next import may need it.
+
+        A namespace package has no folder of its own, so what lies beside its loaded parts isn't loaded.
+        """
+        if path in self._files:
+            return self._files[path]
+        folder, parent = os.path.dirname(path), os.path.dirname(os.path.dirname(path))
+        while folder not in self._folders and folder != parent:
+            folder, parent = parent, os.path.dirname(parent)
+        return self._folders.get(folder, set())
 
 
 def _files(module: ModuleType) -> List[str]:
@@ -136,30 +153,15 @@ def _files(module: ModuleType) -> List[str]:
     return [path for path in found if isinstance(path, str) and path]
 
 
-def _package_of(path: str, folders: Mapping[str, str]) -> Set[str]:
-    """The loaded package that ``path`` lies in, if any. Namespace packages aren't: their folder is shared."""
-    folder = os.path.dirname(path)
-    while True:
-        if folder in folders:
-            return {folders[folder]}
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return set()
-        folder = parent
-
-
 def _mapped(changed: Set[str], paths: _Paths) -> Set[str]:
-    """Shared libraries that are mapped into this process, where the system tells."""
+    """Changed libraries that are mapped into this process, where the system tells."""
     binaries = {path for path in changed if _BINARY.search(path)}
     if not binaries or not os.path.exists(_PROCESS_MAP):
         return set()
     with open(_PROCESS_MAP, encoding="utf-8", errors="surrogateescape") as file:
         lines = (line.rstrip("\n").split(None, 5) for line in file)
         mapped = {parts[5] for parts in lines if len(parts) > 5}  # noqa: PLR2004  the sixth field is the path
-    mapped = {paths.normal(re.sub(r" \(deleted\)$", "", path)) for path in mapped}
-    # An extension module is named by its package already; what is left has no other name than its file's.
-    own = {path for path in binaries & mapped if "site-packages" not in path}
-    return {os.path.basename(path).partition(".")[0] for path in own}
+    return {paths.normal(re.sub(r" \(deleted\)$", "", path)) for path in mapped} & binaries
 
 
 def _stack(packages: Iterable[Mapping[str, Any]]) -> Set[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,6 +104,19 @@ def test_a_mapped_library_must_not_be_exchanged(tmp_path: Path) -> None:
     library = next(line.split(None, 5)[5] for line in lines if "libc.so" in line or "libc-" in line)
     assert judge([library]) == Verdict("required", ("libc",))
     assert judge([str(tmp_path / "libother.so.1")]) == Verdict()
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="this system doesn't tell what is mapped")
+def test_a_library_that_a_loaded_package_has_mapped(site: Path) -> None:
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    library = site / "package" / "lib" / "libnative.so"
+    library.parent.mkdir()
+    shutil.copy(next(line.split(None, 5)[5] for line in lines if "libm.so" in line or "libm-" in line), library)
+    assert judge([str(library)]) == Verdict("recommended", ("package",))
+    ctypes.CDLL(str(library))
+    assert judge([str(library)]) == Verdict("required", ("package",))
+    library.unlink()  # as an installer does
+    assert judge([str(library)]) == Verdict("required", ("package",))
 
 
 def test_a_module_of_python_itself() -> None:
