@@ -9,7 +9,7 @@ import csv
 import importlib.util
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -22,6 +22,7 @@ __all__ = ["Contents"]
 
 _EXTENSION = re.compile(r"\.(?:py|pyc|(?:[A-Za-z0-9_-]+\.)?(?:so|pyd))$")
 """A module's file: source, bytecode, or an extension module with or without its ABI tag (PEP 3149)."""
+_ENDINGS = (".py", ".pyc", ".so", ".pyd")
 
 
 class Contents:
@@ -37,19 +38,17 @@ class Contents:
 
     def __init__(self, environment: Environment, packages: Sequence[Package], *, clobbered: Sequence[Package]) -> None:
         self._prefix = os.fspath(environment.prefix)
-        self._sites = [os.fspath(path) for path in (environment.python.site_packages if environment.python else ())]
+        sites = environment.python.site_packages if environment.python else ()
+        root = os.path.realpath(environment.prefix)
+        self._sites = tuple(f"{os.path.relpath(os.path.realpath(site), root)}/".replace(os.sep, "/") for site in sites)
         self._packages = packages
         self._clobbered = clobbered
-        self._files: dict[Path, tuple[str, ...]] = {}
+        self._names: dict[Path, tuple[str, ...]] = {}
 
     def files(self, package: Package) -> tuple[str, ...]:
         """Absolute paths of every file the package recorded."""
-        if package.location is None:
-            return ()
-        if package.location not in self._files:
-            root, names = self._recorded(package, package.location)
-            self._files[package.location] = tuple(_absolute(root, name) for name in names)
-        return self._files[package.location]
+        root = self._root(package)
+        return tuple(_absolute(root, name) for name in self._recorded(package))
 
     def owner(self, path: Path) -> Package | None:
         """Whose file this is; bytecode belongs to whoever has its source."""
@@ -63,7 +62,17 @@ class Contents:
 
     def imports(self, package: Package) -> tuple[str, ...]:
         """Top-level import names, sorted."""
-        return tuple(sorted({module.partition(".")[0] for module in self._modules(package)}))
+        found = {module.partition(".")[0] for module in self._declared(package)}
+        for name in self._in_site(package):
+            head, slash, tail = name.partition("/")
+            if head in found:
+                continue
+            if not slash:
+                head = _module(head)
+            elif not head.isidentifier() or head == "__pycache__" or not tail.endswith(_ENDINGS):
+                continue
+            found.add(head)
+        return tuple(sorted(found - {""}))
 
     def packages_for_import(self, module: str) -> tuple[Package, ...]:
         """The packages that have this module, or the most of its dotted path."""
@@ -91,30 +100,54 @@ class Contents:
                 importers.setdefault(name, []).append(package)
         return importers
 
-    def _recorded(self, package: Package, location: Path) -> tuple[str, Iterable[str]]:
-        """The folder that the names of its files start from, and these names."""
+    def _root(self, package: Package) -> str:
+        """The folder that the recorded names start from."""
+        if package.ecosystem is Ecosystem.CONDA or package.location is None:
+            return self._prefix
+        location = package.location
+        return os.fspath(location.parent if location.suffix == ".dist-info" else location)
+
+    def _recorded(self, package: Package) -> tuple[str, ...]:
+        """The names of its files as its record, ``RECORD`` or (egg-infos by pip) ``installed-files.txt`` has them."""
+        location = package.location
+        if location is None:
+            return ()
+        if location not in self._names:
+            if package.ecosystem is Ecosystem.CONDA:
+                names = record_files(location)
+            elif location.suffix == ".dist-info":
+                names = tuple(_record(location / "RECORD"))
+            else:
+                names = tuple(filter(None, _lines(location / "installed-files.txt")))
+            self._names[location] = names
+        return self._names[location]
+
+    def _in_site(self, package: Package) -> Iterator[str]:
+        """Those of the names that lie in ``site-packages``, from there."""
+        names = self._recorded(package)
         if package.ecosystem is Ecosystem.CONDA:
-            return self._prefix, record_files(location)
-        if location.suffix == ".dist-info":
-            return os.fspath(location.parent), _record(location / "RECORD")
-        installed = location / "installed-files.txt"  # what pip wrote for an egg-info, relative to it
-        return os.fspath(location), _lines(installed)
+            for name in names:
+                for site in self._sites:
+                    if name.startswith(site):
+                        yield name[len(site) :]
+        elif package.location is not None and package.location.suffix == ".dist-info":
+            yield from names
+        else:
+            yield from (name[3:] for name in names if name.startswith("../"))
 
     def _has(self, package: Package, module: str) -> bool:
         return any(name == module or name.startswith(f"{module}.") for name in self._modules(package))
 
     def _modules(self, package: Package) -> Iterator[str]:
-        """Dotted names of its modules, as far as its files tell them; an editable one leads to its project."""
-        if package.location is None:
+        """Dotted names of its modules, as far as its files tell them."""
+        yield from self._declared(package)
+        yield from filter(None, map(_module, self._in_site(package)))
+
+    def _declared(self, package: Package) -> Iterator[str]:
+        """Top-level names that its metadata tells; an editable one leads to its project."""
+        if package.location is None or package.ecosystem is Ecosystem.CONDA:
             return
-        if package.ecosystem is Ecosystem.PYPI:
-            yield from filter(None, _lines(package.location / "top_level.txt"))
-        sites = self._sites if package.ecosystem is Ecosystem.CONDA else [os.fspath(package.location.parent)]
-        for path in self.files(package):
-            for site in sites:
-                if path.startswith(site) and (module := _module(path[len(site) + 1 :])):
-                    yield module
-                    break
+        yield from filter(None, _lines(package.location / "top_level.txt"))
         if package.origin.kind is OriginKind.EDITABLE:
             yield from self._editable_modules(package, package.location)
 

@@ -70,6 +70,38 @@ def merge(
     conda = _conda_packages(environment, records, history, found)
     owners: dict[int, Package] = {id(item): conda[item.owner.name] for item in found if item.owner is not None}
     owners |= {id(item): _pypi_package(item.entry) for item in found if item.owner is None}
+    packages = {id(package): package for package in (*conda.values(), *owners.values())}
+    return Inventory(
+        environment=environment,
+        packages=tuple(sorted(packages.values(), key=lambda package: (package.name.lower(), package.ecosystem))),
+        problems=tuple(noted),
+        fingerprint=fingerprint,
+        distributions=MappingProxyType(_visible(active, owners)),
+        marks=MappingProxyType(_marks(found, owners, conda, clobbered)),
+    )
+
+
+def _visible(active: Mapping[str, _Found], owners: Mapping[int, Package]) -> dict[str, Distribution]:
+    """What Python finds, by canonical name."""
+    return {
+        name: Distribution(
+            name=name,
+            version=item.entry.version,
+            location=item.entry.location,
+            requires=item.entry.requires,
+            owner=owners[id(item)],
+        )
+        for name, item in sorted(active.items())
+    }
+
+
+def _marks(
+    found: Sequence[_Found],
+    owners: Mapping[int, Package],
+    conda: Mapping[str, Package],
+    clobbered: Sequence[tuple[str, Problem]],
+) -> dict[Path, frozenset[PackageState]]:
+    """The states of the packages that have any, by location."""
     marks: dict[Path, set[PackageState]] = defaultdict(set)
     for item in found:
         if item.states and (location := owners[id(item)].location):
@@ -77,26 +109,7 @@ def merge(
     for name, problem in clobbered:
         if problem.reference == PackageState.CLOBBERED.value and (location := conda[name].location):
             marks[location].add(PackageState.CLOBBERED)
-    packages = {id(package): package for package in (*conda.values(), *owners.values())}
-    return Inventory(
-        environment=environment,
-        packages=tuple(sorted(packages.values(), key=lambda package: (package.name.lower(), package.ecosystem))),
-        problems=tuple(noted),
-        fingerprint=fingerprint,
-        distributions=MappingProxyType(
-            {
-                name: Distribution(
-                    name=name,
-                    version=item.entry.version,
-                    location=item.entry.location,
-                    requires=item.entry.requires,
-                    owner=owners[id(item)],
-                )
-                for name, item in sorted(active.items())
-            }
-        ),
-        marks=MappingProxyType({location: frozenset(states) for location, states in marks.items()}),
-    )
+    return {location: frozenset(states) for location, states in marks.items()}
 
 
 def _find(environment: Environment, seen: Scan, distributions: Mapping[str, DistributionEntry]) -> Iterator[_Found]:
