@@ -106,6 +106,7 @@ _PRIMITIVES = frozenset(
         "remote_max_retries",
         "remote_read_timeout_secs",
         "repodata_threads",
+        "restore_free_channel",
         "repodata_use_shards",
         "repodata_use_zst",
         "rollback_enabled",

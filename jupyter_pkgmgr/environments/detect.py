@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -132,7 +131,7 @@ def _environment(
 
 def _refuse_remote(facts: KernelFacts) -> None:
     """A kernel elsewhere (gateway, container, cluster) may have the same paths: they are somebody else's."""
-    here = os.uname().nodename if hasattr(os, "uname") else socket.gethostname()
+    here = _hostname()
     reason = ""
     if facts.hostname and facts.hostname != here:
         reason = f"it runs on {facts.hostname}, this is {here}"
@@ -158,6 +157,14 @@ def _refuse_remote(facts: KernelFacts) -> None:
             note="what the server installed would belong to the wrong user",
             hint="%load_ext jupyter_pkgmgr in the kernel: then %pkg works as its user",
         )
+
+
+def _hostname() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import socket  # noqa: PLC0415  only Windows needs it
+
+    return socket.gethostname()
 
 
 def _same_file_system(facts: KernelFacts) -> bool:

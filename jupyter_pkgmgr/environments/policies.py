@@ -135,8 +135,7 @@ def is_root_prefix(prefix: Path, *, environ: Mapping[str, str]) -> str:
     for name in ("CONDA_ROOT", "MAMBA_ROOT_PREFIX"):
         if environ.get(name) and same_folder(prefix, Path(environ[name])):
             return f"{name} names it"
-    nested = prefix.parent.name == "envs" and (prefix.parent.parent / "conda-meta").is_dir()
-    if nested:
+    if prefix.parent.name == "envs" and any((prefix.parents[1] / part).is_dir() for part in ("conda-meta", "pkgs")):
         return ""
     if (prefix / "envs").is_dir() and (prefix / "pkgs").is_dir():
         return "it has envs and pkgs folders of its own"

@@ -30,8 +30,11 @@ def _roots_near(prefix: Path | None, environ: Mapping[str, str]) -> Iterator[Pat
         return
     if is_root_prefix(prefix, environ=environ):
         yield prefix
-    if prefix.parent.name == "envs" and is_conda_prefix(prefix.parent.parent):
-        yield prefix.parent.parent
+    if prefix.parent.name == "envs":
+        above = prefix.parent.parent
+        # micromamba's root need not be an environment itself; ~/.conda has both folders and is no root
+        if is_conda_prefix(above) or ((above / "pkgs").is_dir() and above.name != ".conda"):
+            yield above
     for command in read_history(prefix).commands[:1]:
         yield root_of_executable(Path(command[0])) if command else None
 
@@ -45,6 +48,9 @@ def _roots_around(environ: Mapping[str, str]) -> Iterator[Path | None]:
         yield root_of_executable(Path(environ.get(name, "")))
     for tool in ("conda", "mamba"):
         yield root_of_executable(Path(shutil.which(tool, path=environ.get("PATH", "")) or ""))
+    home = Path(environ.get("HOME") or Path.home())
+    for folder in (home / ".local" / "share" / "mamba", home / "micromamba"):  # where micromamba puts its root
+        yield folder if (folder / "envs").is_dir() else None
 
 
 def root_of_executable(executable: Path) -> Path | None:

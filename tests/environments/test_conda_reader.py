@@ -245,3 +245,27 @@ def test_where_the_root_is(root: Path, make_conda: MakeConda, environ: dict[str,
     ):
         assert find_root(apart, environ=environ | variables) == root
     assert find_root(apart, environ=environ | {"CONDA_EXE": "/stale/bin/conda"}) is None
+
+
+def test_a_micromamba_root_is_no_environment(make_conda: MakeConda, environ: dict[str, str], tmp_path: Path) -> None:
+    inside, home = make_conda("mm/envs/one"), Path(environ["HOME"])
+    assert find_root(inside, environ=environ) is None
+    (tmp_path / "mm" / "pkgs").mkdir()
+    assert find_root(inside, environ=environ) == tmp_path / "mm"
+    own = make_conda(".conda/envs/own", root=home)
+    (home / ".conda" / "pkgs").mkdir()
+    assert find_root(own, environ=environ) is None
+    (home / "micromamba" / "envs").mkdir(parents=True)
+    assert find_root(own, environ=environ) == home / "micromamba"
+
+
+def test_mambas_variables_and_files_count_in_its_environments(
+    root: Path, make_conda: MakeConda, environ: dict[str, str]
+) -> None:
+    """As ``micromamba config list`` was recorded: the file's channels under the variable's alias."""
+    (root / ".condarc").write_text("channel_alias: file:///srv\nchannels: [conda-forge]\ndefault_channels: []\n")
+    mambas = make_conda("root/envs/m", history="# cmd: /usr/bin/micromamba create\n")
+    condas = make_conda("root/envs/c", history="# cmd: /usr/bin/conda create\n")
+    environ |= {"MAMBA_CHANNEL_ALIAS": "http://127.0.0.1:1", "MAMBA_ROOT_PREFIX": str(root)}
+    assert read(mambas, environ).channels == ("http://127.0.0.1:1/conda-forge",)
+    assert read(condas, environ).channels == ("file:///srv/conda-forge",)

@@ -133,6 +133,8 @@ def test_base(make_conda: MakeConda, environ: dict[str, str]) -> None:
     (inner / "condabin").mkdir()
     assert is_base(root)
     assert not is_base(inner)  # conda installed in an environment doesn't make it a root
+    (make_conda("apart/envs/build", records=[("conda-26.7.0-0", "x")]).parents[1] / "pkgs").mkdir()
+    assert not is_base(inner.parents[2].parent / "apart" / "envs" / "build")
     plain = make_conda("plain", records=[("conda-build-26.1-0", "conda-forge")])
     assert not is_base(plain)
     assert is_base(plain, MAMBA_ROOT_PREFIX=str(plain))
