@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ import pytest
 from jupyter_pkgmgr.inventory import _read, read_inventory
 from jupyter_pkgmgr.inventory._cache import Cache, cache_path, load_cache, store_cache
 from jupyter_pkgmgr.inventory._distributions import read_distribution
+from jupyter_pkgmgr.model import to_json
 
 from .conftest import Prefix
 
@@ -151,6 +153,21 @@ def test_writers_at_the_same_time_leave_a_whole_cache(filled: Prefix) -> None:
 def test_another_environment_at_the_same_prefix_is_not_mixed_up(filled: Prefix) -> None:
     renamed = dataclasses.replace(filled.environment, name="renamed")
     assert read_inventory(renamed).environment == renamed
+
+
+def test_threads_agree(filled: Prefix) -> None:
+    expected = filled.read()
+    forget()
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: filled.read(), range(32)))
+    assert all(each == expected for each in found)
+
+
+def test_an_inventory_has_a_json_form(filled: Prefix) -> None:
+    form = to_json(filled.read())
+    assert set(form) == {"environment", "packages", "problems", "fingerprint"}
+    assert [package["name"] for package in form["packages"]] == ["rich", "six"]
+    assert json.loads(json.dumps(form)) == form
 
 
 def test_importing_the_inventory_brings_no_network_code() -> None:
