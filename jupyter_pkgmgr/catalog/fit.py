@@ -9,7 +9,6 @@ from functools import lru_cache
 
 from packaging import tags
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from jupyter_pkgmgr.model import Environment, PythonInfo
 
@@ -97,7 +96,9 @@ def _allows(requires_python: str, version: str) -> bool:
 
 
 def _matches(filename: str, target: Target) -> bool:
-    try:
-        return not target.tags.isdisjoint(parse_wheel_filename(filename)[3])
-    except InvalidWheelFilename:
-        return False
+    return not target.tags.isdisjoint(_wheel_tags("-".join(filename.removesuffix(".whl").split("-")[-3:])))
+
+
+@lru_cache(maxsize=1024)
+def _wheel_tags(text: str) -> frozenset[tags.Tag]:
+    return tags.parse_tag(text)

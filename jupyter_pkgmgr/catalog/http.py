@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
-from urllib.request import url2pathname
 
 from jupyter_pkgmgr import __version__
 from jupyter_pkgmgr.environments.index_settings import IndexSettings
@@ -30,7 +27,7 @@ from .cache import CachedAnswer, HttpCache
 if TYPE_CHECKING:
     from requests import Response, Session
 
-__all__ = ["Answer", "Client", "TooLargeError"]
+__all__ = ["POOL_SIZE", "Answer", "Client", "TooLargeError", "path_of", "without_credentials"]
 
 POOL_SIZE = 16
 """Connections kept open to one host: as many as look-ups run side by side."""
@@ -176,6 +173,8 @@ class Client:
             "timeout": self._settings.timeout,
             "verify": self._verify(url),
         }
+        if proxy := self._settings.proxy:  # said with each request, or the environment's would go before it
+            options["proxies"] = {"http": proxy, "https": proxy}
         try:
             session = self._open()
             response = session.get(url, auth=auth, **options)
@@ -259,7 +258,17 @@ def _split_credentials(url: str) -> tuple[str, tuple[str, str]] | None:
     return without_credentials(url), (unquote(name), unquote(password))
 
 
+def path_of(url: str) -> Path:
+    """The path that a ``file:`` URL names."""
+    from urllib.request import url2pathname  # noqa: PLC0415  it imports http.client and ssl
+
+    return Path(url2pathname(unquote(urlsplit(url).path)))
+
+
 def _new_session(settings: IndexSettings) -> Session:
+    import ssl  # noqa: PLC0415
+    from http.cookiejar import DefaultCookiePolicy  # noqa: PLC0415
+
     import requests  # noqa: PLC0415
     import urllib3  # noqa: PLC0415
     from requests.adapters import HTTPAdapter  # noqa: PLC0415
@@ -294,8 +303,6 @@ def _new_session(settings: IndexSettings) -> Session:
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     if settings.client_cert:
         session.cert = settings.client_cert
-    if settings.proxy:
-        session.proxies = {"http": settings.proxy, "https": settings.proxy}
     if settings.trusted_hosts:  # the user said so; urllib3 has no other way to be told
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     return session
@@ -325,7 +332,7 @@ def _look_in_keyring(services: list[str], user: str | None, found: list[tuple[st
 
 def _read_file(url: str) -> Answer | None:
     """A page of a ``file:`` index: the file, or ``index.html`` in a folder (as pip reads them)."""
-    path = Path(url2pathname(unquote(urlsplit(url).path)))
+    path = path_of(url)
     if path.is_dir():
         path /= "index.html"
     try:

@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
-from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 from platformdirs import user_cache_path
 
@@ -40,7 +38,7 @@ from .answers import (
 )
 from .cache import HttpCache
 from .fit import Target, judge, target_of
-from .http import Client, TooLargeError, without_credentials
+from .http import Client, TooLargeError, path_of, without_credentials
 from .metadata import from_core_metadata, from_json_api, metadata_in_wheel, read_remote_wheel
 from .parallel import side_by_side
 from .ranking import matching
@@ -91,6 +89,7 @@ class PyPICatalog:
         self._client = Client(settings, HttpCache(folder / "indexes"))
         self._json_api = json_api or _JSON_APIS.get(settings.index_url.rstrip("/"))
         self._too_large: set[str] = set()
+        self._summaries: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -172,10 +171,11 @@ class PyPICatalog:
         chosen = found.newest or found.versions[0] if not version else _exactly(found, version)
         wheels = [file for file in chosen.files if file.kind is FileKind.WHEEL]
         wheels.sort(key=lambda file: (not file.has_metadata, not file.filename.endswith("-none-any.whl")))
-        for wheel in wheels[:1]:
-            if (read := self._read_wheel(wheel)) is not None:
-                return read
-        if self._json_api is not None and (read := self._ask_json_api(found.name, chosen.version)) is not None:
+        read = self._read_wheel(wheels[0]) if wheels else None
+        if read is None and self._json_api is not None:
+            read = self._ask_json_api(found.name, chosen.version)
+        if read is not None:
+            self._summaries[found.name] = read.summary
             return read
         raise CatalogError(
             f"the metadata of {found.name} {chosen.version} can't be read without building or downloading it",
@@ -200,24 +200,35 @@ class PyPICatalog:
         An index has no search of its own. Where its list of projects is small or already in the cache, all of it
         is searched; otherwise the names shipped with jupyter_pkgmgr are, and the exact name is looked up.
         """
-        listings = [self._listing(index) for index in self._indexes()]
-        complete = all(listing is not None for listing in listings)
-        known = {name for listing in listings if listing for name in listing[0]}
-        freshness = oldest([listing[1] for listing in listings if listing])
+        known, complete, freshness = self._listed()
         note = ""
         if not complete:
-            known |= set(names.all_names(Ecosystem.PYPI))
-            exact = canonicalize_name(query.strip(), validate=False)
-            if exact and exact.isascii() and exact not in known and "/" not in exact and self._exists_quietly(exact):
-                known.add(exact)
-            date = names.provenance()[0].date
+            known |= set(names.all_names(Ecosystem.PYPI)) | self._exact(query)
             note = (
                 "the index is too large to be searched, or can't be listed: searched were the well-known names "
-                f"of {date} and the very name that was typed"
+                f"of {names.provenance()[0].date} and the very name that was typed"
             )
         found = matching(query, known, limit=limit, favourites=names.popular(Ecosystem.PYPI))
-        packages = tuple(Package(name=name, version="", ecosystem=Ecosystem.PYPI) for name in found)
+        packages = tuple(
+            Package(name=name, version="", ecosystem=Ecosystem.PYPI, summary=self._summaries.get(name, ""))
+            for name in found
+        )
         return SearchResult(packages=packages, complete=complete, note=note, freshness=freshness)
+
+    def _listed(self) -> tuple[set[str], bool, Freshness]:
+        """The names on all indexes that can be listed, whether those are all of them, and how fresh that is."""
+        listings = [self._listing(index) for index in self._indexes()]
+        known = {name for listing in listings if listing for name in listing[0]}
+        complete = not self.settings.find_links and all(listing is not None for listing in listings)
+        return known, complete, oldest([listing[1] for listing in listings if listing])
+
+    def _exact(self, query: str) -> set[str]:
+        """The very name that was typed, if it is one and an index has it."""
+        try:
+            name = _canonical(query.strip())
+            return {name} if names.known_pypi(name) or self.exists(name) else set()
+        except PkgError:
+            return set()
 
     def _indexes(self) -> tuple[str, ...]:
         if self.settings.no_index:
@@ -226,7 +237,7 @@ class PyPICatalog:
 
     def _files(self, name: str) -> _Files:
         """Ask every index and every ``find-links`` place for one project."""
-        project = canonicalize_name(name)
+        project = _canonical(name)
         sources: list[Callable[[], tuple[list[AvailableFile], Freshness]]] = [
             *(lambda index=index: self._on_index(index, project) for index in self._indexes()),
             *(lambda place=place: self._on_links(place, project) for place in self.settings.find_links),
@@ -252,7 +263,7 @@ class PyPICatalog:
 
     def _on_links(self, place: str, project: str) -> tuple[list[AvailableFile], Freshness]:
         """A folder, or a page of links (pip's ``--find-links``)."""
-        folder = Path(url2pathname(unquote(urlsplit(place).path))) if place.startswith("file:") else Path(place)
+        folder = path_of(place) if place.startswith("file:") else Path(place)
         if folder.is_dir():
             return files_in_folder(folder, project), Freshness()
         answer = self._client.get(place if "://" in place else folder.absolute().as_uri())
@@ -263,7 +274,7 @@ class PyPICatalog:
 
     def _not_found(self, name: str) -> PackageNotFoundError:
         where = [redact(without_credentials(place)) for place in (*self._indexes(), *self.settings.find_links)]
-        near = names.near(name, ecosystem=Ecosystem.PYPI)
+        near = self._near(name)
         return PackageNotFoundError(
             f"no index has a package {name!r}",
             context=tuple(f"near name: {other}" for other in near),
@@ -271,12 +282,21 @@ class PyPICatalog:
             hint=f"did you mean {near[0]}?" if near else f"%pkg search {name}",
         )
 
+    def _near(self, name: str) -> tuple[str, ...]:
+        """Near names: of the index itself where it can be listed, else well-known ones."""
+        known, complete, _ = self._listed()
+        own = names.nearest(canonicalize_name(name), known)
+        well_known = names.near(name, ecosystem=Ecosystem.PYPI)
+        found = (*own, *(other for other in well_known if not complete or other in known))
+        return tuple(dict.fromkeys(found))[:3]
+
     def _read_wheel(self, wheel: AvailableFile) -> PackageMetadata | None:
         if wheel.has_metadata and (answer := self._client.get(f"{wheel.url}.metadata")) is not None:
             return from_core_metadata(answer.body, source="index", freshness=answer.freshness)
         if wheel.url.startswith("file:"):
-            path = Path(url2pathname(unquote(urlsplit(wheel.url).path)))
-            return from_core_metadata(metadata_in_wheel(path, wheel.filename), source="wheel", freshness=Freshness())
+            return from_core_metadata(
+                metadata_in_wheel(path_of(wheel.url), wheel.filename), source="wheel", freshness=Freshness()
+            )
         if not self.settings.offline:
             content = read_remote_wheel(wheel.url, self._client.get_range)
             if content is not None:
@@ -316,11 +336,15 @@ class PyPICatalog:
             pass
         return None
 
-    def _exists_quietly(self, name: str) -> bool:
-        try:
-            return self.exists(name)
-        except CatalogError:
-            return False
+
+def _canonical(name: str) -> str:
+    """The name as indexes have it in their URLs, which nothing else may get into."""
+    try:
+        return canonicalize_name(name, validate=True)
+    except InvalidName as error:
+        raise InvalidSpecError(
+            f"{name!r} is no package name", note="a name has letters, digits, '.', '_' and '-'"
+        ) from error
 
 
 def _version(version: str, files: Sequence[AvailableFile], target: Target | None) -> AvailableVersion:

@@ -32,7 +32,7 @@ def matching(query: str, names: Iterable[str], *, limit: int, favourites: Abstra
 
 def _place(words: list[str], name: str) -> int | None:
     lowered = name.lower().replace("_", "-")
-    if not all(word in lowered for word in words):
+    if words[0] not in lowered or not all(word in lowered for word in words):
         return None
     joined = "-".join(words)
     if lowered == joined:

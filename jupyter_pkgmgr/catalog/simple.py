@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
@@ -15,11 +16,10 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 import msgspec
 from packaging.utils import (
     InvalidSdistFilename,
-    InvalidWheelFilename,
     canonicalize_name,
     parse_sdist_filename,
-    parse_wheel_filename,
 )
+from packaging.version import InvalidVersion, Version
 
 from jupyter_pkgmgr.model import redact
 from jupyter_pkgmgr.model.errors import UnreachableError
@@ -27,7 +27,7 @@ from jupyter_pkgmgr.model.errors import UnreachableError
 from .answers import AvailableFile, FileKind
 from .http import Answer, without_credentials
 
-__all__ = ["ACCEPT", "files_in_folder", "files_of", "names_of"]
+__all__ = ["ACCEPT", "files_in_folder", "files_of", "names_of", "parse_filename"]
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 _JSON = ("application/vnd.pypi.simple.v1+json", "application/json")
@@ -116,17 +116,32 @@ def files_in_folder(folder: Path, project: str) -> list[AvailableFile]:
 
 
 def parse_filename(filename: str, project: str) -> tuple[FileKind, str] | None:
-    """Kind and version of a file; ``None`` if it is neither wheel nor sdist, or belongs to another project."""
+    """Kind and version of a file; ``None`` if it is neither wheel nor sdist, or belongs to another project.
+
+    The tags of a wheel are left alone until somebody asks whether it fits: pages have thousands of them.
+    """
+    if filename.endswith(".whl"):
+        parts = filename.removesuffix(".whl").split("-")
+        if len(parts) not in (5, 6):  # name, version, perhaps a build number, three tags
+            return None
+        kind, name, number = FileKind.WHEEL, canonicalize_name(parts[0]), parts[1]
+    else:
+        try:
+            name, parsed = parse_sdist_filename(filename)
+        except InvalidSdistFilename:
+            return None
+        kind, number = FileKind.SDIST, str(parsed)
+    version = _version(number)
+    return (kind, version) if version and name == canonicalize_name(project) else None
+
+
+@lru_cache(maxsize=4096)
+def _version(text: str) -> str:
+    """The version in its normal form; empty if it is none (PEP 440)."""
     try:
-        if filename.endswith(".whl"):
-            name, version, _, _ = parse_wheel_filename(filename)
-            kind = FileKind.WHEEL
-        else:
-            name, version = parse_sdist_filename(filename)
-            kind = FileKind.SDIST
-    except (InvalidWheelFilename, InvalidSdistFilename):
-        return None
-    return (kind, str(version)) if name == canonicalize_name(project) else None
+        return str(Version(text.replace("_", "-")))
+    except InvalidVersion:
+        return ""
 
 
 def _is_json(answer: Answer) -> bool:

@@ -323,6 +323,11 @@ def test_a_proxy_is_used(raw: RawServer, make_catalog: MakeCatalog, monkeypatch:
     with raw_server() as server:
         gone = server.url
     assert failure("http://index.invalid", make_catalog, proxy=gone, cold=True).reference == "proxy"
+    monkeypatch.setenv("HTTP_PROXY", gone)
+    assert failure("http://index.invalid", make_catalog, cold=True).reference == "proxy"
+    assert make_catalog("http://index.invalid", proxy=raw.url, cold=True).exists("thing"), "ours goes first"
+    monkeypatch.setenv("HTTP_PROXY", raw.url)
+    assert make_catalog("http://index.invalid", cold=True).exists("thing")
 
 
 def test_a_file_left_by_a_crash_is_no_answer(tmp_path: Path) -> None:

@@ -224,15 +224,33 @@ def test_a_constraint_that_is_none_is_refused(shop: Server, make_catalog: MakeCa
         make_catalog(shop.index_url).metadata("shop-lib", "9")
 
 
-def test_an_unknown_package_has_near_names(shop: Server, make_catalog: MakeCatalog) -> None:
+def test_an_unknown_package_has_near_names_of_the_index(shop: Server, make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(shop.index_url)
     with pytest.raises(PackageNotFoundError) as caught:
-        catalog.versions("pands")
-    assert caught.value.hint == "did you mean pandas?"
-    assert "near name: pandas" in caught.value.context
+        catalog.versions("shoplib")
+    assert caught.value.hint == "did you mean shop-lib?"
+    assert caught.value.context == ("near name: shop-lib",)
     assert caught.value.note == f"asked: {shop.index_url}"
+    with pytest.raises(PackageNotFoundError) as caught:
+        catalog.versions("pands")
+    assert caught.value.context == (), "this index has no pandas"
+    assert caught.value.hint == "%pkg search pands"
     assert not catalog.exists("pands")
     assert catalog.exists("Shop_Lib")
+
+
+def test_an_unknown_package_has_well_known_near_names(raw: RawServer, make_catalog: MakeCatalog) -> None:
+    with pytest.raises(PackageNotFoundError) as caught:
+        make_catalog(raw.url).versions("pands")
+    assert caught.value.hint == "did you mean pandas?"
+
+
+@pytest.mark.parametrize("name", ["../files", "a/b", "a b", "", "-x", "a?b", "ü", "a\nb"])
+def test_a_name_that_is_none_is_refused(name: str, shop: Server, make_catalog: MakeCatalog) -> None:
+    catalog = make_catalog(shop.index_url)
+    with pytest.raises(InvalidSpecError, match="is no package name"):
+        catalog.versions(name)
+    assert shop.requests == []
 
 
 def test_metadata_beside_the_wheel(shop: Server, make_catalog: MakeCatalog) -> None:
@@ -314,6 +332,13 @@ def test_search_goes_through_a_small_index(shop: Server, make_catalog: MakeCatal
     assert [package.name for package in make_catalog(shop.index_url).search("lib tools").packages] == ["shop-lib-tools"]
     assert make_catalog(shop.index_url).search("").packages == ()
     assert len(make_catalog(shop.index_url).search("shop", limit=1).packages) == 1
+
+
+def test_search_shows_summaries_that_are_known(shop: Server, make_catalog: MakeCatalog) -> None:
+    catalog = make_catalog(shop.index_url)
+    assert catalog.search("shop-lib").packages[0].summary == ""
+    catalog.metadata("shop-lib")
+    assert catalog.search("shop-lib").packages[0].summary == "ten"
 
 
 def test_search_in_html_lists(raw: RawServer, make_catalog: MakeCatalog) -> None:
