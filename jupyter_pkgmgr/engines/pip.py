@@ -143,10 +143,10 @@ class PipEngine:
             info = EngineInfo(
                 name=self.name, executable=str(python.executable), version=version, problem=_problem(version)
             )
-            argv: tuple[str, ...] = (str(python.executable), "-I", "-X", "utf8", "-m", "pip")
+            argv: tuple[str, ...] = (str(python.executable), "-I", "-u", "-X", "utf8", "-m", "pip")
         else:
             info = self.info()
-            argv = (sys.executable, "-I", "-X", "utf8", "-m", "pip", "--python", str(python.executable))
+            argv = (sys.executable, "-I", "-u", "-X", "utf8", "-m", "pip", "--python", str(python.executable))
         if info.problem:
             hint = "upgrade it there (python -m pip install -U pip), or leave the choice to %pkg: uv needs no pip"
             raise EngineNotFoundError(info.problem, hint=hint)
