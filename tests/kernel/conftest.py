@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +16,8 @@ import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 from uv import find_uv_bin
+
+from testbed.environments import available_interpreters
 
 ROOT = Path(__file__).parents[2]
 StartKernel = Callable[..., "Kernel"]
@@ -95,22 +96,12 @@ class Kernel:
         self.manager.interrupt_kernel()
 
 
-def interpreter(version: str) -> str:
+def interpreter(version: str) -> Path:
     """The interpreter of a minor version, or skip."""
-    found = sys.executable if version == "{}.{}".format(*sys.version_info[:2]) else shutil.which(f"python{version}")
-    candidates = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}"))
-    path = found if found and _is(found, version) else next(map(str, candidates), None)
+    path = available_interpreters().get(version)
     if path is None:
         pytest.skip(f"this machine has no Python {version}")
     return path
-
-
-def _is(path: str, version: str) -> bool:
-    """Whether it runs and is that version: pyenv's shims are on PATH for versions that aren't chosen."""
-    done = subprocess.run(
-        [path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() == version
 
 
 @pytest.fixture(scope="session")

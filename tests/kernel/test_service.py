@@ -1,0 +1,74 @@
+"""The whole way: %pkg in a kernel that has nothing of ours, the real service on another Python, a real index."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jupyter_pkgmgr.kernel import attach
+from testbed.index import Server
+from tests.kernel.conftest import VERSIONS, Kernel, StartKernel
+
+
+@pytest.fixture
+def start(
+    kernel_python: Callable[[str], str], start_kernel: StartKernel, index_server: Server, tmp_path: Path
+) -> Callable[[str], Kernel]:
+    def start(version: str) -> Kernel:
+        cache = str(tmp_path / "cache")
+        settings = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index_server.index_url}
+        kernel = start_kernel(kernel_python(version), **settings, XDG_CACHE_HOME=cache, UV_CACHE_DIR=cache)
+        assert kernel.run(attach.source(sys.executable), silent=True, history=False).status == "ok"
+        return kernel
+
+    return start
+
+
+@pytest.mark.parametrize("version", [*VERSIONS, "3.8-ipython7"])
+def test_install_import_change_and_remove(version: str, start: Callable[[str], Kernel]) -> None:
+    kernel = start(version)
+    installed = kernel.run("%pkg install tb-mixed\nimport tb_mixed, tb_alpha")
+    assert installed.status == "ok", installed.error
+    assert "tb-alpha" in installed.texts[0]
+    assert installed.texts[-1] == "no restart needed"
+    assert kernel.value("tb_alpha.__version__") == "2.1"
+    assert kernel.run("%pkg install tb-mixed tb-alpha>=2").stdout == (
+        "2 packages are already installed: tb-mixed 1.0, tb-alpha 2.1\n"
+    )
+    changed = kernel.run("%%pkg\ntb-alpha<2  # older\ntb-pure")
+    assert changed.status == "ok", changed.error
+    assert changed.texts[-1] == "restart the kernel to use what changed: tb_alpha is loaded"
+    removed = kernel.run("%pkg remove tb-mixed tb-alpha tb-pure")
+    assert removed.status == "ok", removed.error
+    assert removed.texts[-1] == "restart the kernel to use what changed: tb_alpha, tb_mixed are loaded"
+    assert kernel.run("import tb_pure").error["ename"] == "ModuleNotFoundError"
+
+
+def test_what_goes_wrong_is_one_short_error(start: Callable[[str], Kernel]) -> None:
+    kernel = start("3.8")
+    for line, expected in (
+        ("%pkg nonsense", "%pkg has no verb 'nonsense'"),
+        ("%pkg install", "install what? No package was named"),
+        ("%pkg install --target=/ six", "names another place"),
+        ("%pkg install 'six", "a quotation mark is never closed"),
+    ):
+        failed = kernel.run(line)
+        assert failed.status == "error"
+        assert expected in failed.error["evalue"]
+        assert expected in failed.error["traceback"][0]
+        assert "Traceback" not in "".join(failed.error["traceback"])
+    unknown = kernel.run("%pkg install tb-alhpa")
+    assert unknown.error["ename"] == "PkgError"
+    assert "tb-alhpa" in unknown.error["evalue"]
+
+
+def test_a_missing_import_is_answered_from_the_shipped_names(start: Callable[[str], Kernel]) -> None:
+    kernel = start("3.9")
+    kernel.run("%pkg env")  # the service runs: the help has a second and a half, which starting it may take
+    [line] = kernel.run("import cv2").texts
+    assert "%pkg install opencv-python" in line
+    assert kernel.run("import this_module_is_nobodys").texts == []
