@@ -20,6 +20,7 @@ from pathlib import Path
 __all__ = ["CachedAnswer", "HttpCache"]
 
 _FORMAT = 1
+_LIMIT = 256 * 1024 * 1024
 _KEPT_HEADERS = ("cache-control", "content-type", "etag", "last-modified")
 
 
@@ -52,6 +53,7 @@ class HttpCache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._grown = False
 
     def _path(self, key: str) -> Path:
         digest = hashlib.sha256(key.encode()).hexdigest()
@@ -91,6 +93,26 @@ class HttpCache:
         with contextlib.suppress(OSError):
             self._path(key).unlink()
 
+    def trim(self, *, limit: int = _LIMIT) -> None:
+        """Drop the answers that were confirmed longest ago, if this object added some and all are more than ``limit``.
+
+        Half of the limit is kept, so that it isn't reached again at once.
+        """
+        if not self._grown:
+            return
+        files = []
+        for path in self.folder.glob("??/*"):
+            with contextlib.suppress(OSError):  # another process trims too
+                state = path.stat()
+                files.append((state.st_mtime_ns, state.st_size, path))
+        size = sum(item[1] for item in files)
+        for _, length, path in sorted(files) if size > limit else ():
+            if size <= limit // 2:
+                break
+            with contextlib.suppress(OSError):
+                path.unlink()
+            size -= length
+
     def _write(self, key: str, answer: CachedAnswer) -> None:
         path = self._path(key)
         meta = {
@@ -100,6 +122,7 @@ class HttpCache:
             "size": len(answer.body),
             "confirmed": answer.confirmed.isoformat(),
         }
+        self._grown = True
         with contextlib.suppress(OSError):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")

@@ -124,7 +124,8 @@ class Client:
             return self._read(response, limit=None), int(total)
 
     def close(self) -> None:
-        """Give back the connections."""
+        """Give back the connections, and disk space that the cache has too much of."""
+        self._cache.trim()
         if self._session is not None:
             self._session.close()
 

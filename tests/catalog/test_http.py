@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from jupyter_pkgmgr.catalog.cache import HttpCache
 from jupyter_pkgmgr.model.errors import PkgError, UnreachableError
 from testbed.index import Fault, Server, serve
 from tests.catalog.conftest import MakeCatalog
@@ -328,28 +326,3 @@ def test_a_proxy_is_used(raw: RawServer, make_catalog: MakeCatalog, monkeypatch:
     assert make_catalog("http://index.invalid", proxy=raw.url, cold=True).exists("thing"), "ours goes first"
     monkeypatch.setenv("HTTP_PROXY", raw.url)
     assert make_catalog("http://index.invalid", cold=True).exists("thing")
-
-
-def test_a_file_left_by_a_crash_is_no_answer(tmp_path: Path) -> None:
-    cache = HttpCache(tmp_path)
-    cache.store("key", url="http://x/", headers={"etag": '"1"', "set-cookie": "no"}, body=b"body\nof two lines")
-    found = cache.load("key")
-    assert found is not None
-    assert found.body == b"body\nof two lines"
-    assert found.headers == {"etag": '"1"'}
-    assert cache.load("other") is None
-    (path,) = (path for path in tmp_path.rglob("*") if path.is_file())
-    whole = path.read_bytes()
-    for broken in (
-        b"",
-        whole[:5],
-        whole[:-1],
-        b"{}\n",
-        b"[]\nx",
-        b"\xff\n",
-        whole.replace(b'"format": 1', b'"format": 2'),
-    ):
-        path.write_bytes(broken)
-        assert cache.load("key") is None
-    if os.name == "posix":
-        assert path.parent.stat().st_mode & 0o077 == 0
