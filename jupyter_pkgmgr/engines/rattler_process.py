@@ -155,11 +155,12 @@ class _Worker:
         forget = cancel.on_cancel(self._interrupt) if cancel else (lambda: None)
         try:
             answer = self._exchange({"id": self._number, "method": method, "params": params}, on_event)
-        except (_GoneBeforeStart, _Gone):
+        except (_GoneBeforeStart, _Gone) as gone:
             if cancel is not None and cancel.requested:
-                self.close()
                 msg = "the embedded conda engine was stopped"
                 raise CancelledError(msg) from None
+            if isinstance(gone, _Gone):
+                raise self.epitaph() from None
             raise
         finally:
             forget()
@@ -180,10 +181,7 @@ class _Worker:
         except (_Gone, BrokenPipeError) as error:
             raise _GoneBeforeStart from error
         while True:
-            try:
-                answer = self._read()
-            except _Gone:
-                raise self.epitaph() from None
+            answer = self._read()
             if "event" not in answer:
                 return answer
             on_event(answer["event"])
@@ -238,7 +236,9 @@ class _Worker:
             msg = f"the embedded conda engine was ended by signal {-code}"
             return EngineKilledError(msg, detail=detail, hint="try again; if it repeats, look for a memory limit")
         msg = f"the embedded conda engine ended unexpectedly with code {code}"
-        return EngineError(msg, detail=detail, hint="try again, or with another engine: --engine conda")
+        last = detail.strip().splitlines()[-1:]
+        hint = "try again, or with another engine: --engine conda"
+        return EngineError(msg, note=last[0] if last else None, detail=detail, hint=hint)
 
 
 def _ignore(_event: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import platformdirs
 
@@ -144,6 +144,8 @@ def channel_setup(settings: CondaSettings, options: Options, *, specs: Iterable[
         "cache_dir": str(platformdirs.user_cache_path("jupyter_pkgmgr", appauthor=False) / "repodata"),
         "pkgs_dir": str(_package_cache(settings)),
         "offline": settings.offline or options.offline,
+        "read_timeout": settings.remote_read_timeout,
+        "logins": _logins(bases),
         "toml": _toml(settings, bases),
         "zst": not _switched_off(settings, "repodata_use_zst"),
         "shards": not _switched_off(settings, "repodata_use_shards"),
@@ -281,10 +283,26 @@ def _toml(settings: CondaSettings, bases: Iterable[str]) -> str:
         proxies.setdefault("http", proxies["https"])
     if chosen := {scheme: url for scheme, url in proxies.items() if scheme in ("http", "https")}:
         lines += ["[proxy-config]", *(f"{scheme} = {json.dumps(url)}" for scheme, url in sorted(chosen.items()))]
-    secret = {without_credentials(base): base for base in bases if without_credentials(base) != base.rstrip("/")}
+    secret = {without_credentials(base): without_login for base in bases if (without_login := _token_url(base))}
     if secret:
         lines += ["[mirrors]", *(f"{json.dumps(clean)} = [{json.dumps(base)}]" for clean, base in secret.items())]
     return "\n".join(lines) + "\n"
+
+
+def _token_url(base: str) -> str:
+    """The URL with its conda token; empty if it has none."""
+    parts = urlsplit(base.rstrip("/"))
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if _TOKEN.match(parts.path) else ""
+
+
+def _logins(bases: Iterable[str]) -> dict[str, list[str]]:
+    """User and password by host. Of two channels on one host the first one's are used."""
+    logins: dict[str, list[str]] = {}
+    for base in bases:
+        parts = urlsplit(base)
+        if parts.username and parts.hostname:
+            logins.setdefault(parts.hostname, [unquote(parts.username), unquote(parts.password or "")])
+    return logins
 
 
 def _tls_environment(settings: CondaSettings) -> tuple[tuple[str, str], ...]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import json
 import os
 import re
@@ -25,6 +26,8 @@ import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from jupyter_pkgmgr.model.errors import (
     DiskFullError,
@@ -97,7 +100,7 @@ async def _serve(output: _Output) -> None:
 
     threading.Thread(target=read, name="stdin", daemon=True).start()
     worker = _Worker()
-    while True:
+    while not worker.is_spent:
         try:
             line = await asyncio.wait_for(requests.get(), IDLE_SECONDS)
         except TimeoutError:
@@ -131,6 +134,8 @@ class _Worker:
 
     def __init__(self) -> None:
         self._sources: dict[str, api.Source] = {}
+        self.is_spent = False
+        """Whether something of rattler's may still run: then this process takes no further request."""
         self.methods: dict[str, Callable[[Mapping[str, Any], Emit], Awaitable[Any]]] = {
             "install": self.install,
             "names": self.names,
@@ -171,20 +176,35 @@ class _Worker:
         for name in params["unlink"]:
             del final[name]
         final |= {record.name.normalized: record for record in api.records_from_json(params["link"])}
+        _check_local_files(params["link"])
         overwritten = _overwritten(prefix)
+        reporter = _Reporter(emit)
         with _Leftovers(prefix):
-            await api.install(
+            work = api.install(
                 source,
                 prefix,
                 records=list(final.values()),
                 installed=list(installed.values()),
                 reinstall=params["reinstall"],
                 requested=params["requested"],
-                reporter=_Reporter(emit),
+                reporter=reporter,
             )
+            await self._watch(asyncio.ensure_future(work), reporter, source.channels.read_timeout)
         records = api.read_prefix(prefix)
         _check(records, params["after"], VerificationError, "the environment isn't what the plan said")
         return {"overwritten": sorted(_overwritten(prefix) - overwritten)}
+
+    async def _watch(self, work: asyncio.Future[None], reporter: _Reporter, patience: float) -> None:
+        """Wait for an install, but not for ever for a server that sends no more."""
+        while not (await asyncio.wait({work}, timeout=min(patience, 1.0)))[0]:
+            if package := reporter.stalled(patience):
+                work.cancel()
+                self.is_spent = True
+                msg = f"the download of {package} stopped"
+                raise UnreachableError(
+                    msg, reference="stalled", note=f"nothing came for {patience:.0f} seconds", hint="try again later"
+                )
+        work.result()
 
 
 class _Leftovers:
@@ -219,6 +239,18 @@ def _check(records: Mapping[str, api.Record], expected: list[str], failure: type
         raise failure(message, context=tuple(sorted(difference)), hint="plan again")
 
 
+def _check_local_files(link: list[dict[str, Any]]) -> None:
+    """Compare checksums of packages in ``file://`` channels, which rattler takes as they are."""
+    for record in link:
+        url = urlsplit(record["url"])
+        if url.scheme != "file" or not record.get("sha256"):
+            continue
+        with Path(url2pathname(url.path)).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != record["sha256"]:
+            raise _mismatch(record["url"], f"expected {record['sha256']}, got {found}")
+
+
 def _overwritten(prefix: Path) -> set[tuple[str, str]]:
     """Packages and paths where another package's file won; rattler keeps the loser under another name."""
     found = set()
@@ -238,7 +270,8 @@ class _Reporter:
         self._emit = emit
         self._packages: list[str] = []
         self._told: dict[int, float] = {}
-        self._bytes: dict[int, int | None] = {}
+        self._bytes: dict[int, int] = {}
+        self._running: dict[int, float] = {}
         self._phases: set[str] = set()
         self._lock = threading.Lock()
 
@@ -255,6 +288,13 @@ class _Reporter:
             self._emit({"kind": "phase", "phase": phase})
         self._emit({"kind": "package", "package": self._packages[token], "phase": phase, "state": state, **more})
 
+    def stalled(self, seconds: float) -> str:
+        """The package whose download has had no byte for so long; empty if there is none."""
+        now = time.monotonic()
+        with self._lock:
+            late = [token for token, last in self._running.items() if now - last > seconds]
+        return self._packages[late[0]] if late else ""
+
     def on_transaction_start(self, total_operations: int) -> None: ...
 
     def on_transaction_operation_start(self, operation: int) -> None: ...
@@ -268,6 +308,8 @@ class _Reporter:
     def on_validate_complete(self, validate_idx: int) -> None: ...
 
     def on_download_start(self, cache_entry: int) -> int:
+        with self._lock:
+            self._running[cache_entry] = time.monotonic()
         self._package(cache_entry, "download", "started")
         return cache_entry
 
@@ -275,13 +317,16 @@ class _Reporter:
         now = time.monotonic()
         with self._lock:
             self._bytes[download_idx] = progress
+            self._running[download_idx] = now
             if now - self._told.get(download_idx, 0.0) < EVENT_INTERVAL:
                 return
             self._told[download_idx] = now
         self._package(download_idx, "download", "running", done=progress, total=total)
 
     def on_download_completed(self, download_idx: int) -> None:
-        done = self._bytes.get(download_idx)
+        with self._lock:
+            self._running.pop(download_idx, None)
+            done = self._bytes.get(download_idx)
         self._package(download_idx, "download", "finished", done=done, total=done)
 
     def on_populate_cache_complete(self, cache_entry: int) -> None: ...
@@ -328,7 +373,17 @@ _STATUS_NOTES = {
     404: ("the server has no such file", "check the channel's name and the platform"),
     407: ("the proxy wants credentials", "check proxy_servers in .condarc"),
 }
-_GARBAGE = ("decode", "deserialize", "parse", "invalid data", "expected value", "zip archive", "unexpected end")
+_GARBAGE = (
+    "decode",
+    "deserialize",
+    "expected value",
+    "failed to download",
+    "frame",
+    "invalid data",
+    "parse",
+    "unexpected end",
+    "zip archive",
+)
 
 
 def _explain(error: Exception) -> PkgError:
@@ -342,7 +397,7 @@ def _explain(error: Exception) -> PkgError:
         return _refused(where, int(status[1]), text)
     if "hash mismatch" in text:
         return _mismatch(where, text)
-    if "error sending request" in text or "timed out" in text:
+    if any(words in text for words in ("error sending request", "timed out", "response body")):
         return _unreachable(where, text)
     return _unusable(where, text)
 
@@ -350,7 +405,7 @@ def _explain(error: Exception) -> PkgError:
 def _unusable(where: str, text: str) -> PkgError:
     """Repodata that isn't there or is none, or a failure that we know nothing about."""
     first, last = text.splitlines()[:1] or ["rattler failed"], text.splitlines()[-1:] or [""]
-    if "cache" in text and ("not available" in text or "no cache" in text.lower()):
+    if "no usable repodata cache" in text:
         return UnreachableError(
             "the channels were never read, and offline they can't be",
             reference="offline",

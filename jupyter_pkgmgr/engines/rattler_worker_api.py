@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ _OVERRIDES = {
     "CONDA_OVERRIDE_ARCHSPEC": "archspec",
 }
 
+_PATIENCE = 10
+"""How many times longer than a pause a whole answer of repodata may take."""
 _OF_THE_PREFIX = {"extracted_package_dir", "files", "link", "package_tarball_full_path", "paths_data"}
 
 
@@ -73,8 +76,12 @@ class Channels:
     cache_dir: str
     pkgs_dir: str
     offline: bool
+    read_timeout: float
+    """Seconds without a byte after which a server counts as gone."""
     toml: str
-    """rattler's own configuration: mirrors (which carry the credentials), proxies, TLS."""
+    """rattler's own configuration: mirrors (which carry conda's tokens), proxies, TLS."""
+    logins: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """User and password by host."""
     zst: bool = True
     shards: bool = True
     overrides: Mapping[str, str] = field(default_factory=dict)
@@ -85,13 +92,32 @@ class Channels:
         return cls(**{**document, "urls": tuple(document["urls"])})
 
 
+@contextmanager
+def _configuration(channels: Channels) -> Iterator[rattler.Config]:
+    """Read rattler's configuration; it takes logins from a file only, which is gone as soon as they are read."""
+    if not channels.logins:
+        yield rattler.Config.from_toml(channels.toml)
+        return
+    logins = {
+        host: {"BasicHTTP": {"username": user, "password": password}}
+        for host, (user, password) in channels.logins.items()
+    }
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:  # readable by us alone
+        json.dump(logins, file)
+        file.flush()
+        yield rattler.Config.from_toml(f"authentication-override-file = {json.dumps(file.name)}\n{channels.toml}")
+
+
 class Source:
     """Repodata of channels, kept in memory as long as the worker lives and asked anew for every request."""
 
     def __init__(self, channels: Channels) -> None:
         self.channels = channels
-        self.config = rattler.Config.from_toml(channels.toml)
-        self.client = rattler.Client.from_config(self.config)
+        # rattler's time-out is for a whole request, so a slow but living server needs room
+        patience = max(int(channels.read_timeout * _PATIENCE), 1)
+        with _configuration(channels) as config:
+            self.client = rattler.Client.from_config(config)
+            self._repodata_client = rattler.Client.from_config(config, max_retries=1, timeout=patience)
         self._gateway: rattler.Gateway | None = None
         self._shards = channels.shards
 
@@ -105,7 +131,7 @@ class Source:
                 cache_action="force-cache-only" if self.channels.offline else "cache-or-fetch",
             )
             cache = Path(self.channels.cache_dir)
-            self._gateway = rattler.Gateway(cache_dir=cache, default_config=settings, client=self.client)
+            self._gateway = rattler.Gateway(cache_dir=cache, default_config=settings, client=self._repodata_client)
         return self._gateway
 
     @property

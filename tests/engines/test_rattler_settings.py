@@ -106,14 +106,12 @@ def test_without_credentials(url: str, expected: str) -> None:
     assert without_credentials(url) == expected
 
 
-def test_credentials_are_in_mirrors_only() -> None:
+def test_credentials_are_apart_from_the_channels() -> None:
     setup = channel_setup(conda_settings("https://u:p@host/one", "https://host/t/tok/two", FORGE), Options())
     assert setup.document["urls"] == ["https://host/one/", "https://host/two/", f"{FORGE}/"]
     toml = tomllib.loads(str(setup.document["toml"]))
-    assert toml["mirrors"] == {
-        "https://host/one": ["https://u:p@host/one"],
-        "https://host/two": ["https://host/t/tok/two"],
-    }
+    assert toml["mirrors"] == {"https://host/two": ["https://host/t/tok/two"]}
+    assert setup.document["logins"] == {"host": ["u", "p"]}
 
 
 def test_channels_of_the_request_come_first_and_of_specs_last() -> None:
