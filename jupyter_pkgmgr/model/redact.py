@@ -6,7 +6,7 @@ import re
 
 __all__ = ["redact"]
 
-_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:?//)[^\s/@'\"]+@")
+_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:?//)[^\s/'\"]+@")
 _CONDA_TOKEN = re.compile(r"/t/[^/\s'\"]+")
 _QUERY = re.compile(
     r"(?P<key>[?&](?:token|api_key|apikey|access_token|password|sig|signature)=)[^&\s'\"#]+", re.IGNORECASE
