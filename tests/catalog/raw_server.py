@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,6 +26,8 @@ class RawServer:
     url: str
     pages: dict[str, Page] = field(default_factory=dict)
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    together: threading.Barrier | None = None
+    """Answers wait until this many requests are under way."""
 
     def asked(self, path: str) -> int:
         return sum(asked == path for asked, _ in self.requests)
@@ -47,6 +49,9 @@ class _Handler(BaseHTTPRequestHandler):
         state = self.server.state
         sent = {name.lower(): value for name, value in self.headers.items()}
         state.requests.append((self.path, sent | {"x-port": str(self.client_address[1])}))
+        if state.together is not None:
+            with suppress(threading.BrokenBarrierError):
+                state.together.wait(timeout=20)
         page = state.pages.get(self.path, Page(b"not here", status=404))
         status, body, headers = page.status, page.body, dict(page.headers)
         asked = self.headers.get("Range", "").removeprefix("bytes=")

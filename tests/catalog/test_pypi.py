@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
+import threading
 import zipfile
 from pathlib import Path
 
@@ -364,25 +364,22 @@ def test_search_leaves_a_huge_index_alone_and_says_so(
     assert raw.asked("/simple/") == 1, "it isn't tried again"
 
 
-def test_many_names_side_by_side(shop: Server, make_catalog: MakeCatalog) -> None:
-    shop.latency = 200
-    wanted = [
-        "shop-lib",
-        "future-python",
-        "elsewhere",
-        "only-source",
-        "workshop",
-        "shop-lib-tools",
-        "missing-one",
-        "shop-lib",
-    ]
-    start = time.perf_counter()
-    found = make_catalog(shop.index_url).versions_many(wanted)
-    took = time.perf_counter() - start
-    assert list(found) == wanted[:-1]
+def test_many_names_side_by_side(raw: RawServer, make_catalog: MakeCatalog) -> None:
+    wanted = [f"name-{number}" for number in range(8)]
+    for name in wanted:
+        raw.pages[f"/{name}/"] = Page(f'<html><a href="{name}-1.0.tar.gz">f</a></html>'.encode())
+    raw.together = threading.Barrier(len(wanted))
+    found = make_catalog(raw.url).versions_many([*wanted, wanted[0]])
+    assert list(found) == wanted
+    assert all(isinstance(answer, VersionList) for answer in found.values())
+    assert not raw.together.broken, "all of them were under way at the same time"
+
+
+def test_what_went_wrong_stands_where_the_answer_would(shop: Server, make_catalog: MakeCatalog) -> None:
+    found = make_catalog(shop.index_url).versions_many(["shop-lib", "missing-one", "a b"])
+    assert isinstance(found["shop-lib"], VersionList)
     assert isinstance(found["missing-one"], PackageNotFoundError)
-    assert all(isinstance(answer, VersionList) for name, answer in found.items() if name != "missing-one")
-    assert took < 7 * 0.2, "one after the other it would take this long at least"
+    assert isinstance(found["a b"], InvalidSpecError)
 
 
 def test_metadata_of_many(shop: Server, make_catalog: MakeCatalog) -> None:
