@@ -205,26 +205,33 @@ if sys.prefix == sys.base_prefix:
 """
 
 
-def _libpython(interpreter: Interpreter) -> list[Path]:
-    """The shared library the interpreter needs, if it does."""
+def _needed(interpreter: Interpreter) -> list[str]:
+    """The libpython entries of the interpreter's dynamic section; a static build has none.
+
+    python-build-standalone writes a path there, ``$ORIGIN/../lib/libpython…``; others write the name.
+    """
     if sys.platform != "linux":
         return []
-    places = [interpreter.library_folder, Path(interpreter.prefix, "lib")]
     needed = _patchelf("--print-needed", interpreter.executable).split()
-    return [
-        next(place / name for place in places if (place / name).is_file())
-        for name in needed
-        if name.startswith("libpython")
-    ]
+    return [name for name in needed if Path(name).name.startswith("libpython")]
+
+
+def _libpython(interpreter: Interpreter) -> list[Path]:
+    places = [interpreter.library_folder, Path(interpreter.prefix, "lib")]
+    names = [Path(needed).name for needed in _needed(interpreter)]
+    return [next(place / name for place in places if (place / name).is_file()) for name in names]
 
 
 def _binary(interpreter: Interpreter, scratch: Path) -> Path:
     """The interpreter, which finds its library beside itself wherever it is put."""
-    if not _libpython(interpreter):
+    needed = _needed(interpreter)
+    if not needed:
         return interpreter.executable
     copy = scratch / f"python{interpreter.minor}"
     copy.write_bytes(interpreter.executable.read_bytes())
     copy.chmod(0o755)
+    for name in needed:
+        _patchelf("--replace-needed", name, Path(name).name, copy)
     _patchelf("--force-rpath", "--set-rpath", "$ORIGIN/../lib", copy)
     return copy
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.environments import available_interpreters, conda_environment
+from testbed.environments import available_interpreters, conda_environment, tool
 from testbed.python_package import describe, python_channel
 
 QUESTION = """
@@ -46,3 +46,21 @@ def test_it_is_built_once(tmp_path: Path) -> None:
     built = (first.path / package).stat().st_mtime_ns
     assert list(python_channel(tmp_path)) == [package]
     assert (first.path / package).stat().st_mtime_ns == built
+
+
+def test_an_interpreter_that_names_its_library_by_path(conda_prefix: Path, tmp_path: Path) -> None:
+    executable = (conda_prefix / "bin/python").resolve()
+    needed = subprocess.check_output([tool("patchelf"), "--print-needed", executable], text=True).split()
+    names = [name for name in needed if name.startswith("libpython")]
+    if not names:
+        pytest.skip("this interpreter has no shared library")
+    copy = tmp_path / executable.name  # a file of its own: the other is a hard link into the cache
+    copy.write_bytes(executable.read_bytes())
+    copy.chmod(0o755)
+    subprocess.run([tool("patchelf"), "--replace-needed", names[0], f"$ORIGIN/../lib/{names[0]}", copy], check=True)
+    subprocess.run([tool("patchelf"), "--remove-rpath", copy], check=True)
+    copy.replace(executable)
+    channel = python_channel(tmp_path / "cache", executable)
+    prefix = conda_environment(tmp_path / "moved", channels=[channel.url], cache=tmp_path / "conda")
+    conda_prefix.rename(tmp_path / "gone")
+    assert places(prefix / "bin/python")[0] == str(prefix)
