@@ -26,6 +26,7 @@ _DEFAULT_CHANNELS = ("main", "r")
 _SUBDIR = re.compile(
     r"noarch|(?:linux|osx|win|freebsd|zos|emscripten|wasi)-(?:32|64|aarch64|arm64|armv6l|armv7l|ppc64|ppc64le|riscv64|s390x|z|wasm32)"
 )
+_TOKEN = re.compile(r"/t/[^/]+(?=/|$)")
 _NOWHERE = frozenset({"nodefaults", "<unknown>", "None", ""})
 """Names that stand for no channel."""
 
@@ -37,7 +38,8 @@ class ChannelRules:
     alias: str = DEFAULT_ALIAS
     default_channels: tuple[str, ...] | None = None
     """``None``: conda's own."""
-    custom_channels: Mapping[str, str] = field(default_factory=dict)
+    custom_channels: Mapping[str, str] = field(default_factory=lambda: {"pkgs/pro": _ANACONDA})
+    """Base URL of a name; conda's own one is gone as soon as another is configured."""
     custom_multichannels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     local_folders: tuple[Path, ...] = ()
     """conda-build's output folders: the channel ``local``."""
@@ -72,21 +74,34 @@ class ChannelRules:
         return channel.rstrip("/") if "://" in channel else _join(self.alias, channel)
 
     def _named(self, name: str) -> str:
-        """A name: the longest leading part that ``custom_channels`` has, or the alias."""
+        """A name: under the base of the longest leading part that is known, or under the alias."""
+        bases = self._bases()
         part = name
         while part:
-            if base := self.custom_channels.get(part):
+            if base := bases.get(part):
                 return _join(base if "://" in base else self.alias, name)
-            if part == "pkgs/pro":
-                return _join(_ANACONDA, name)
             part = part.rpartition("/")[0]
-        if re.fullmatch(r"pkgs/(?:main|r|msys2|free)", name) and self.default_channels is None:
-            return _join(_ANACONDA, name)  # conda knows the members of defaults by their names
         return _join(self.alias, name)
+
+    def _bases(self) -> dict[str, str]:
+        """Base URL of every name conda knows: members of multichannels by their own names, then custom channels."""
+        groups = {"defaults": self._defaults(), **self.custom_multichannels}
+        members = (self._simple(member) for group in groups.values() for member in group)
+        return dict(self._base_and_name(url) for url in members) | dict(self.custom_channels)
+
+    def _base_and_name(self, url: str) -> tuple[str, str]:
+        """Name and base of a member: relative to the alias where it lies there, else to its host."""
+        if url.startswith(f"{self.alias.rstrip('/')}/"):
+            return url.removeprefix(self.alias.rstrip("/")).strip("/"), self.alias
+        parts = urlsplit(url)
+        return parts.path.strip("/"), f"{parts.scheme}://{parts.netloc}"
 
 
 def _join(base: str, name: str) -> str:
-    return f"{base.rstrip('/')}/{name.strip('/')}"
+    """A channel's URL; conda puts a token of the base right before the name."""
+    token = _TOKEN.search(base)
+    base, before = (_TOKEN.sub("", base), token[0]) if token else (base, "")
+    return f"{base.rstrip('/')}{before}/{name.strip('/')}"
 
 
 def _without_platforms(name: str) -> str:

@@ -160,7 +160,7 @@ def _rules(found: Mapping[str, Setting]) -> ChannelRules:
     return ChannelRules(
         alias=_text(found, "channel_alias") or DEFAULT_ALIAS,
         default_channels=_texts(found, "default_channels") if defaults is not None else None,
-        custom_channels=_map(found, "custom_channels"),
+        **({"custom_channels": _map(found, "custom_channels")} if "custom_channels" in found else {}),
         custom_multichannels={
             name: tuple(str(url) for url in urls) for name, urls in multichannels.items() if isinstance(urls, list)
         },

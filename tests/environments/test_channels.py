@@ -45,7 +45,8 @@ RULES = ChannelRules(
         ("none", []),
         ("defaults", ["https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r"]),
         ("pkgs/main", ["https://repo.anaconda.com/pkgs/main"]),
-        ("pkgs/pro", ["https://repo.anaconda.com/pkgs/pro"]),
+        ("pkgs/pro", [f"{ALIAS}/pkgs/pro"]),  # conda's own custom channel is gone where others are configured
+        ("channels/ours", ["https://intern.example/channels/ours"]),  # a member of a multichannel, by its own name
         ("local", ["file:///home/me/conda-bld"]),
         ("nodefaults", []),
         ("", []),
@@ -70,6 +71,13 @@ def test_defaults_can_be_replaced() -> None:
     assert ChannelRules(default_channels=()).urls("defaults") == ()
     assert ChannelRules(custom_multichannels={"defaults": ("a",)}).urls("defaults") == ("https://conda.anaconda.org/a",)
     assert "https://repo.anaconda.com/pkgs/msys2" in ChannelRules(windows=True).urls("defaults")
+
+
+def test_a_token_in_the_alias_goes_before_the_name() -> None:
+    rules = ChannelRules(alias="https://m.example/conda/t/TOKEN")
+    assert rules.urls("ours") == ("https://m.example/conda/t/TOKEN/ours",)
+    assert ChannelRules(alias="https://m.example/t/TOKEN/conda").urls("ours") == rules.urls("ours")
+    assert rules.urls("pkgs/pro") == ("https://repo.anaconda.com/pkgs/pro",)
 
 
 @pytest.mark.parametrize(

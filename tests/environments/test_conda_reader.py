@@ -84,6 +84,34 @@ def test_the_same_as_real_conda_says(version: str, root: Path, environ: dict[str
     assert source(settings, "pkgs_dirs") == "environment variable CONDA_PKGS_DIRS"
 
 
+RECORDED = json.loads((DATA / "conda-26.7-context.json").read_text())
+"""Forty random configurations with what real conda 26.7 made of each (``conda.base.context``, credentials included)."""
+
+
+@pytest.mark.parametrize("number", range(len(RECORDED)))
+def test_random_configurations_as_real_conda_reads_them(
+    number: int, root: Path, environ: dict[str, str], tmp_path: Path
+) -> None:
+    text = json.dumps(RECORDED[number]).replace("{TMP}", str(tmp_path / "t")).replace("{ROOT}", str(root))
+    case: dict[str, Any] = json.loads(text)
+    prefix = Path(case["prefix"])
+    (prefix / "conda-meta").mkdir(parents=True)
+    (prefix / "conda-meta" / "history").touch()
+    for path, content in case["files"].items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(content)
+    settings, says = read(prefix, environ | case["env"]), case["says"]
+    assert list(settings.channels) == list(dict.fromkeys(says["urls"]))
+    assert list(settings.channel_names) == says["channels"]
+    assert list(map(str, settings.pkgs_dirs)) == says["pkgs_dirs"]
+    assert list(map(str, settings.envs_dirs)) == says["envs_dirs"]
+    assert settings.remote_read_timeout == says["remote_read_timeout_secs"]
+    assert dict(settings.proxy_servers) == says["proxy_servers"]
+    assert list(settings.pinned_packages) == says["pinned_packages"]
+    assert (settings.channel_priority, settings.offline) == (says["channel_priority"], says["offline"])
+    assert settings.ssl_verify == {"truststore": "<truststore>"}.get(says["ssl_verify"], says["ssl_verify"])
+
+
 def test_the_targets_own_condarc_and_not_the_active_ones(
     root: Path, make_conda: MakeConda, environ: dict[str, str]
 ) -> None:
