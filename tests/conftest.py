@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,3 +89,13 @@ def clean_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     return home
+
+
+# --- executables: tests of real tools are skipped by name where PATH has none -------------------------------------
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked ``executable("NAME")`` unless PATH has a program of that name."""
+    for mark in item.iter_markers("executable"):
+        if shutil.which(mark.args[0]) is None:
+            pytest.skip(f"there is no {mark.args[0]} on PATH")

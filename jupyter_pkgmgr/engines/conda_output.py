@@ -234,27 +234,29 @@ def compare_versions(left: str, right: str) -> int:
     Follows conda's documented order: epoch, then dot- or dash-separated components of numbers and strings,
     ``dev`` before every other string before numbers, ``post`` after everything, a missing component is 0.
     """
-    if left == right:
-        return 0
-    first, second = _version_key(left), _version_key(right)
-    for one, other in zip_longest(first, second, fillvalue=((2, 0, ""),)):
-        for a, b in zip_longest(one, other, fillvalue=(2, 0, "")):
-            if a != b:
-                return -1 if a < b else 1
+    for mine, theirs in zip(_version_parts(left), _version_parts(right), strict=True):
+        for one, other in zip_longest(mine, theirs, fillvalue=((2, 0, ""),)):
+            for a, b in zip_longest(one, other, fillvalue=(2, 0, "")):
+                if a != b:
+                    return -1 if a < b else 1
     return 0
 
 
-def _version_key(version: str) -> list[tuple[tuple[int, int, str], ...]]:
+def _version_parts(version: str) -> tuple[list[tuple[tuple[int, int, str], ...]], ...]:
+    """Epoch, version and local version (behind ``+``), each as components of pieces that compare."""
     epoch, _, rest = version.lower().rpartition("!")
     main, _, local = rest.partition("+")
-    key: list[tuple[tuple[int, int, str], ...]] = [((2, int(epoch) if epoch.isdigit() else 0, ""),)]
-    for part in (main, local):
-        for component in re.split(r"[._-]", part) if part else []:
-            pieces = re.findall(r"\d+|[^\d]+", component)
-            if pieces and not pieces[0].isdigit():
-                pieces.insert(0, "0")  # a component that begins with a string has a number before it
-            key.append(tuple(_piece(piece) for piece in pieces))
-    return key
+    return _components(epoch), _components(main), _components(local)
+
+
+def _components(text: str) -> list[tuple[tuple[int, int, str], ...]]:
+    found = []
+    for component in re.split(r"[._-]", text) if text else []:
+        pieces = re.findall(r"\d+|[^\d]+", component)
+        if pieces and not pieces[0].isdigit():
+            pieces.insert(0, "0")  # a component that begins with a string has a number before it
+        found.append(tuple(_piece(piece) for piece in pieces))
+    return found
 
 
 def _piece(piece: str) -> tuple[int, int, str]:
