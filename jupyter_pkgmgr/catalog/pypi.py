@@ -15,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 from platformdirs import user_cache_path
 
 from jupyter_pkgmgr import names
+from jupyter_pkgmgr.environments import default_index
 from jupyter_pkgmgr.environments.index_settings import IndexSettings
 from jupyter_pkgmgr.model import Ecosystem, Environment, Package, redact
 from jupyter_pkgmgr.model.errors import (
@@ -50,10 +51,6 @@ _LARGEST_LISTING = 8 * 1024 * 1024
 """Bytes of a project list that a search may download: PyPI's own has tens of millions."""
 _LARGEST_WHEEL = 4 * 1024 * 1024
 """Bytes of a wheel that may be downloaded only to read its metadata."""
-_JSON_APIS = {
-    "https://index.example/simple": "https://index.example/pypi",
-    "https://test.index.example/simple": "https://test.index.example/pypi",
-}
 _SHOWN_VERSIONS = 8
 
 
@@ -80,14 +77,14 @@ class PyPICatalog:
     cache_dir
         Where answers are kept; the user's cache folder by default.
     json_api
-        Where PyPI's JSON API is, if the main index has one. Known for index.example.
+        Where PyPI's JSON API is, if the main index has one. Known for the default index.
     """
 
     def __init__(self, settings: IndexSettings, *, cache_dir: Path | None = None, json_api: str | None = None) -> None:
         self.settings = settings
         folder = cache_dir or user_cache_path("jupyter_pkgmgr", appauthor=False)
         self._client = Client(settings, HttpCache(folder / "indexes"))
-        self._json_api = json_api or _JSON_APIS.get(settings.index_url.rstrip("/"))
+        self._json_api = json_api or _json_api(settings.index_url)
         self._too_large: set[str] = set()
         self._summaries: dict[str, str] = {}
 
@@ -325,7 +322,7 @@ class PyPICatalog:
 
     def _listing(self, index: str) -> tuple[list[str], Freshness] | None:
         """Every name on an index; ``None`` where that would be too much, or can't be had."""
-        if index.rstrip("/") in _JSON_APIS or index in self._too_large:
+        if _is_default(index) or index in self._too_large:
             return None
         try:
             answer = self._client.get(f"{index.rstrip('/')}/", accept=ACCEPT, limit=_LARGEST_LISTING)
@@ -335,6 +332,15 @@ class PyPICatalog:
         except UnreachableError:  # the caller searches what it has, and says so
             pass
         return None
+
+
+def _is_default(index: str) -> bool:
+    return index.rstrip("/") == default_index().rstrip("/")
+
+
+def _json_api(index: str) -> str | None:
+    """Beside the default index's ``/simple`` is its JSON API, at ``/pypi``; others have none to rely on."""
+    return f"{index.rstrip('/').removesuffix('/simple')}/pypi" if _is_default(index) else None
 
 
 def _canonical(name: str) -> str:

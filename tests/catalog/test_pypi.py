@@ -12,6 +12,7 @@ import pytest
 from packaging.tags import platform_tags
 
 from jupyter_pkgmgr.catalog import FileKind, PackageMetadata, VersionList
+from jupyter_pkgmgr.environments import default_index
 from jupyter_pkgmgr.model import Ecosystem, Environment, EnvironmentKind, PythonInfo
 from jupyter_pkgmgr.model.errors import (
     CatalogError,
@@ -420,3 +421,12 @@ def test_a_source_and_a_wheel_are_one_version(tmp_path: Path, make_catalog: Make
     assert {file.kind for file in only.files} == {FileKind.WHEEL, FileKind.SDIST}
     assert only.fits is True
     assert not only.needs_build
+
+
+def test_the_default_index_has_a_json_api_and_is_never_listed(make_catalog: MakeCatalog) -> None:
+    """Offline, so that nothing is asked: what it would list isn't even looked for in the cache."""
+    catalog = make_catalog(f"{default_index().rstrip('/')}/", offline=True)
+    found = catalog.search("scikit-lear")
+    assert found.packages[0].name == "scikit-learn"
+    assert not found.complete
+    assert catalog._json_api == f"{default_index().rstrip('/').removesuffix('/simple')}/pypi"  # noqa: SLF001  only the real one would show it
