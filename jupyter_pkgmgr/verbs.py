@@ -94,7 +94,8 @@ class Runner:
             self._nothing_to_do(plan)
             return _report(plan=plan)
         if not command.quiet or plan.blockers or command.dry_run:
-            self._show("plan", render_plan(plan, verbose=command.verbose))
+            shown = render_plan(plan, verbose=command.verbose, blockers=command.dry_run)
+            self._show("plan", shown)
         if command.dry_run:
             return _report(plan=plan, exit=1 if plan.blockers else 0)
         if plan.blockers:

@@ -3,7 +3,7 @@
 from .environment import Environment, EnvironmentKind, Evidence, Policy, PolicyKind, PythonInfo
 from .events import Cancellation, Event, EventKind, EventSink, Phase, ignore_events
 from .outcome import Outcome
-from .package import Ecosystem, Origin, OriginKind, Package
+from .package import Ecosystem, Origin, OriginKind, Package, short_location
 from .plan import Action, Change, EnginePlan, Notice, Options, Plan, Request, Step, Verb
 from .redact import redact
 from .serialize import SCHEMA, to_json
@@ -41,5 +41,6 @@ __all__ = [
     "ignore_events",
     "parse_spec",
     "redact",
+    "short_location",
     "to_json",
 ]

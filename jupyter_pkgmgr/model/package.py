@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
-__all__ = ["Ecosystem", "Origin", "OriginKind", "Package"]
+__all__ = ["Ecosystem", "Origin", "OriginKind", "Package", "short_location"]
 
 
 class Ecosystem(StrEnum):
@@ -41,7 +42,22 @@ class Origin:
     location: str = ""
 
     def __str__(self) -> str:
+        """In a word or two: a channel's or an index's name or ``host/path``, or where the thing lies."""
+        if self.kind in (OriginKind.CHANNEL, OriginKind.INDEX):
+            return short_location(self.location)
         return self.location or self.kind.value
+
+
+def short_location(location: str) -> str:
+    """A channel or an index without what every URL has: ``host/path``; of a local folder its name only."""
+    parts = urlsplit(location)
+    if not parts.scheme:
+        return location
+    path = unquote(parts.path).strip("/")
+    if parts.scheme == "file":
+        return path.rpartition("/")[2] or location
+    host = parts.netloc.rpartition("@")[2]
+    return f"{host}/{path.removesuffix('simple')}".rstrip("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +87,13 @@ class Package:
     """The file it would be, or was, fetched from; without credentials."""
     provides: tuple[tuple[str, str], ...] = ()
     """For conda packages: (canonical PyPI name, version) of each Python distribution among their files."""
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, in a word or two; the ecosystem's name where nothing tells more."""
+        if not self.origin.location and self.origin.kind in (OriginKind.INDEX, OriginKind.UNKNOWN):
+            return "PyPI" if self.ecosystem is Ecosystem.PYPI else "conda"
+        return str(self.origin)
 
     @property
     def key(self) -> tuple[Ecosystem, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jupyter_pkgmgr.inventory import Inventory, Problem
-from jupyter_pkgmgr.model import Ecosystem, Environment, OriginKind, Package
+from jupyter_pkgmgr.model import Ecosystem, Environment, OriginKind, Package, short_location
 from jupyter_pkgmgr.service import Details, Reasons, SearchAnswer, SettingsInForce
 
 from .plans import describe_environment
@@ -29,19 +29,13 @@ def render_packages(packages: Sequence[Package], inventory: Inventory) -> Render
     """The installed packages: name, version, where from, and what is special about each."""
     if not packages:
         return plain("no such package is installed" if inventory.packages else "nothing is installed")
-    rows = [[item.name, item.version, _origin(item), _remark(item, inventory)] for item in packages]
+    rows = [[item.name, item.version, item.source, _remark(item, inventory)] for item in packages]
     conda = sum(1 for item in packages if item.ecosystem is Ecosystem.CONDA)
     count = f"{len(packages)} packages: {conda} from conda, {len(packages) - conda} from PyPI"
     count = count if conda else f"{len(packages)} {'package' if len(packages) == 1 else 'packages'}"
     html_rows = [[esc(name), esc(version), esc(origin), muted(esc(remark))] for name, version, origin, remark in rows]
     scroll = f'<div style="max-height:24em;overflow:auto">{table(["Package", "Version", "From", ""], html_rows)}</div>'
     return Rendered(text=_lines([count, *columns(rows)]), html=block(f"<b>{esc(count)}</b>{scroll}"))
-
-
-def _origin(package: Package) -> str:
-    if package.origin.kind is OriginKind.INDEX or package.origin.kind is OriginKind.UNKNOWN:
-        return "PyPI" if package.ecosystem is Ecosystem.PYPI else package.origin.location or "conda"
-    return package.origin.location or package.origin.kind.value
 
 
 def _remark(package: Package, inventory: Inventory) -> str:
@@ -56,7 +50,13 @@ def render_search(answer: SearchAnswer) -> Rendered:
     if not answer.hits:
         return plain("\n".join([f"nothing found for {answer.query}", *answer.notes]))
     rows = [
-        [hit.name, hit.version, hit.origin, hit.installed and f"installed: {hit.installed}", hit.summary[:80]]
+        [
+            hit.name,
+            hit.version,
+            short_location(hit.origin),
+            hit.installed and f"installed: {hit.installed}",
+            hit.summary[:80],
+        ]
         for hit in answer.hits
     ]
     html_rows = [[f"<b>{esc(row[0])}</b>", esc(row[1]), esc(row[2]), esc(row[3]), muted(esc(row[4]))] for row in rows]
@@ -82,9 +82,9 @@ def _facts(details: Details, *, verbose: bool) -> list[tuple[str, str]]:
     for package in details.installed:
         requested = {True: ", requested", False: ", a dependency", None: ""}[package.requested]
         build = f" {package.build}" if package.build else ""
-        facts.append(("installed", f"{package.version}{build} from {_origin(package)}{requested}"))
+        facts.append(("installed", f"{package.version}{build} from {package.source}{requested}"))
     facts += [
-        ("would come from", details.source),
+        ("would come from", short_location(details.source)),
         ("available", ", ".join(details.versions if verbose else details.versions[:10])),
         ("licence", details.license),
         ("imports", ", ".join(details.imports)),

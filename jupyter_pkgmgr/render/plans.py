@@ -42,8 +42,8 @@ def describe_environment(environment: Environment) -> str:
     return f"{environment.name} ({environment.kind}{python})"
 
 
-def render_plan(plan: Plan, *, verbose: bool = False) -> Rendered:
-    """The whole plan: what, from → to, where from, why; then warnings and blockers."""
+def render_plan(plan: Plan, *, verbose: bool = False, blockers: bool = True) -> Rendered:
+    """The whole plan: what, from → to, where from, why; then warnings and, unless an error says them, blockers."""
     head = f"Plan for {describe_environment(plan.environment)}"
     lines, parts = [head], [f"<b>{esc(head)}</b>"]
     for step in plan.steps:
@@ -58,7 +58,7 @@ def render_plan(plan: Plan, *, verbose: bool = False) -> Rendered:
     for notice in plan.warnings:
         lines += _notice_lines("warning", notice)
         parts.append(_notice_html("warning", notice, _WARNING))
-    for notice in plan.blockers:
+    for notice in plan.blockers if blockers else ():
         lines += _notice_lines("blocked", notice)
         parts.append(_notice_html("blocked", notice, _ERROR))
     return Rendered(text="\n".join(clean(line) for line in lines), html=block("".join(parts)))
@@ -97,7 +97,7 @@ def _versions(change: Change) -> str:
 
 def _row(change: Change) -> list[str]:
     package = change.package
-    return [_SIGNS[change.action], package.name, _versions(change), str(package.origin), change.reason]
+    return [_SIGNS[change.action], package.name, _versions(change), package.source, change.reason]
 
 
 def _html_table(changes: Sequence[Change]) -> str:
@@ -107,7 +107,7 @@ def _html_table(changes: Sequence[Change]) -> str:
         sign = f'<span style="color:{color};font-weight:bold" title="{change.action}">{_SIGNS[change.action]}</span>'
         name = f"<b>{esc(change.package.name)}</b>" if change.requested else esc(change.package.name)
         reason = muted(esc(change.reason))
-        rows.append([f"{sign} {name}", esc(_versions(change)), esc(change.package.origin), reason])
+        rows.append([f"{sign} {name}", esc(_versions(change)), esc(change.package.source), reason])
     return table(["Package", "Version", "From", "Why"], rows)
 
 

@@ -69,9 +69,10 @@ def columns(rows: Sequence[Sequence[str]], *, indent: str = "  ") -> list[str]:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """An HTML table; cells are markup already."""
+    """An HTML table; cells are markup already. Without any name there is no head."""
     cell = "padding:2px 14px 2px 0;text-align:left;vertical-align:top;background:none"
-    header = "".join(f'<th style="{cell};color:{MUTED};font-weight:600">{esc(name)}</th>' for name in head)
+    names = "".join(f'<th style="{cell};color:{MUTED};font-weight:600">{esc(name)}</th>' for name in head)
+    header = f'<thead><tr style="background:none">{names}</tr></thead>' if any(head) else ""
     body = "".join(
         f'<tr style="background:none;border-top:1px solid {_BORDER}">'
         + "".join(f'<td style="{cell}">{content}</td>' for content in row)
@@ -80,5 +81,5 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
     return (
         '<table style="border-collapse:collapse;margin:4px 0;font-size:inherit;border:none">'
-        f'<thead><tr style="background:none">{header}</tr></thead><tbody>{body}</tbody></table>'
+        f"{header}<tbody>{body}</tbody></table>"
     )

@@ -84,7 +84,7 @@ def _assign_installed(context: Context) -> Assigned:
 
 
 def _owned(package: Package) -> str:
-    return f"installed from {package.origin.location or package.ecosystem.value}"
+    return f"installed from {package.source}"
 
 
 def _not_installed(context: Context, spec: Spec) -> PackageNotFoundError:
@@ -212,7 +212,7 @@ def _by_channel(context: Context, specs: Sequence[Spec], warnings: list[Notice])
     for spec, names_there in candidates.items():
         name = next((name for name in names_there if name in available), None)
         if name is not None:
-            reason = f"requested; {available[name].origin.location} has it"
+            reason = f"requested; {available[name].source} has it"
             assignments.append(
                 Assignment(spec=spec, ecosystem=Ecosystem.CONDA, name=name, reason=reason, negotiable=_has_pypi(name))
             )
@@ -255,5 +255,5 @@ def available_in_channels(context: Context, specs: Iterable[str]) -> dict[str, P
 def _why_not_conda(context: Context, spec: Spec, candidates: Sequence[str]) -> str:
     if spec.version and (available := available_in_channels(context, candidates)):
         best = next(iter(available.values()))
-        return f"requested; {best.origin.location} has no {spec.name} {spec.version} (newest: {best.version})"
+        return f"requested; {best.source} has no {spec.name} {spec.version} (newest: {best.version})"
     return "requested; no configured channel has it"

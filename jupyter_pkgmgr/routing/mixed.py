@@ -66,9 +66,10 @@ def _explain(plan: EnginePlan, taken: Mapping[str, _Dependency]) -> EnginePlan:
     for change in plan.changes:
         item = taken.get(change.package.name)
         if item is not None:
-            origin = change.package.origin.location
-            change = replace(change, requested=False, reason=f"dependency of {item.needed_by}; {origin} has it")  # noqa: PLW2901  same change, better reason
-        changes.append(change)
+            reason = f"dependency of {item.needed_by}; {change.package.source} has it"
+            changes.append(replace(change, requested=False, reason=reason))
+        else:
+            changes.append(change)
     return replace(plan, changes=tuple(changes))
 
 
