@@ -57,7 +57,7 @@ class Kernel:
     def run(
         self, code: str, *, silent: bool = False, history: bool = True, on_display: Callable[[], None] | None = None
     ) -> Outcome:
-        """Execute a cell and collect its outputs until the kernel is idle; ``on_display`` runs at the first one."""
+        """Execute a cell and collect its outputs until the kernel is idle; ``on_display`` runs at every display."""
         number = self.client.execute(code, silent=silent, store_history=history, allow_stdin=False)
         outcome = Outcome(status="")
         while True:
@@ -73,7 +73,6 @@ class Kernel:
                 outcome.displays[key] = content["data"]
                 if on_display is not None:
                     on_display()
-                    on_display = None
             elif kind == "stream" and content["name"] == "stdout":
                 outcome.stdout += content["text"]
             elif kind == "stream":

@@ -82,6 +82,8 @@ def answer(number: int, params: dict[str, Any]) -> None:  # noqa: C901, PLR0912 
     elif command == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         say({"id": number, "display": {"key": "progress", "data": {"text/plain": str(os.getpid())}}})
+        wait_for_cancel(number)
+        say({"id": number, "display": {"key": "progress", "data": {"text/plain": "not now"}}})
         time.sleep(3600)
     elif command == "write":  # a file of a new package, as an installation would: PATH CONTENT
         path, _, content = rest.partition(" ")

@@ -98,6 +98,21 @@ def test_a_service_that_never_says_hello(service: Service, monkeypatch: pytest.M
         service.run({"argv_line": "steps"}, lambda *_: None)
 
 
+def test_a_service_that_does_not_stop_in_time_is_ended(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_module, "CANCEL_TIMEOUT", 0.2)
+    pids = []
+
+    def interrupt_once(_: str, data: dict[str, str]) -> None:
+        if not pids:
+            pids.append(int(data["text/plain"]))
+            raise KeyboardInterrupt
+
+    with pytest.raises(PkgError) as caught:
+        service.run({"argv_line": "stubborn"}, interrupt_once)
+    assert caught.value.message == "the service didn't stop in time and was ended"
+    assert not psutil.pid_exists(pids[0])
+
+
 def test_an_interpreter_that_is_too_old_or_lacks_the_package_is_said(tmp_path: Path) -> None:
     script = tmp_path / "python"
     script.write_text("#!/bin/sh\necho 'Unknown option: -P' >&2\nexit 2\n")

@@ -28,7 +28,7 @@ def start(
     return start
 
 
-@pytest.mark.parametrize("version", [*VERSIONS, "3.8-ipython7"])
+@pytest.mark.parametrize("version", VERSIONS)
 def test_install_import_change_and_remove(version: str, start: Callable[[str], Kernel]) -> None:
     kernel = start(version)
     installed = kernel.run("%pkg install tb-mixed\nimport tb_mixed, tb_alpha")
