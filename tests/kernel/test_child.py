@@ -100,7 +100,7 @@ def test_a_service_that_never_says_hello(service: Service, monkeypatch: pytest.M
 
 def test_a_service_that_does_not_stop_in_time_is_ended(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child_module, "CANCEL_TIMEOUT", 0.2)
-    pids = []
+    pids: list[int] = []
 
     def interrupt_once(_: str, data: dict[str, str]) -> None:
         if not pids:
