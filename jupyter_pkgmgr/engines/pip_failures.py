@@ -71,7 +71,9 @@ def _build(text: str, log: str) -> PkgError | None:
         return None
     match = re.search(r"\u2570\u2500> (?:from )?(?!\[|See|No )(\S+)", text)
     # With a log, pip writes what the build printed there and nowhere else
-    printed = log.rpartition("Running command ")[2].partition("error: subprocess-exited-with-error")[0]
+    printed = re.split(
+        r"\n *(?:error: |ERROR: |Exception information:)|: finished with status", log.rpartition("Running command ")[2]
+    )[0]
     return build_failure(match[1] if match else "", printed.partition("\n")[2] or text, log=log)
 
 
@@ -89,7 +91,7 @@ def _none_fits(text: str, log: str) -> PkgError | None:
         return VersionNotFoundError(f"there is no {spec.partition(' (from')[0]}", context=context, detail=detail)
     if why := _unfetched(log):
         return unreachable(why, detail)
-    if re.search(r"none of the wheel's tags|not a supported wheel on this platform", log):
+    if re.search(r"none of the wheel's tags|not a supported wheel on this platform|No sources permitted for", log):
         msg = f"there is no wheel of {spec} for this platform or Python"
         return VersionNotFoundError(msg, reference="no-matching-wheel", detail=detail, hint="ask for another version")
     return PackageNotFoundError(f"no index has a package named {spec}", detail=detail)

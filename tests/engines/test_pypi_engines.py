@@ -240,7 +240,7 @@ def test_plan_tells_before_and_after(on: Bench) -> None:
         (Action.INSTALL, "extra", "", "1.0"),
     }
     assert all(change.requested for change in plan.changes)
-    assert {str(change.package.origin) for change in plan.changes} == {on.server.index_url}
+    assert {change.package.origin.location for change in plan.changes} == {on.server.index_url}
 
 
 def test_plan_changes_nothing(on: Bench) -> None:
