@@ -27,6 +27,7 @@ from jupyter_pkgmgr.model import (
     Event,
     EventKind,
     EventSink,
+    Notice,
     Options,
     Origin,
     OriginKind,
@@ -115,6 +116,7 @@ class RattlerEngine:
             engine_version=self.info().version,
             ecosystem=self.ecosystem,
             changes=changes,
+            warnings=tuple(_script_notice(name) for name in answer["scripts"]),
             payload=_payload(environment, request, setup, settings, question, answer),
         )
 
@@ -136,6 +138,11 @@ class RattlerEngine:
         for package, path in result["overwritten"]:
             message = f"{path} of {package} was overwritten: another package has a file of that name"
             events(Event(kind=EventKind.MESSAGE, level="warning", package=package, message=message))
+        told = {name for notice in plan.warnings for name in notice.packages}
+        for name in result["scripts"]:
+            if name not in told:
+                message = _script_notice(name).message
+                events(Event(kind=EventKind.MESSAGE, level="warning", package=name, message=message))
         append_revision(
             environment.conda_meta / "history",
             dists=current_dists(environment.prefix, lambda url: canonical_channel(payload.settings, url)),
@@ -215,6 +222,15 @@ def _payload(
         update_specs=() if removes else tuple(request.specs),
         remove_specs=tuple(request.specs) if removes else (),
         neutered_specs=tuple(answer["neutered"]),
+    )
+
+
+def _script_notice(name: str) -> Notice:
+    return Notice(
+        reference="link-script",
+        message=f"{name} has a script that conda would run and the embedded engine doesn't",
+        hint=f"if {name} doesn't work without it: %pkg install --engine conda {name}",
+        packages=(name,),
     )
 
 

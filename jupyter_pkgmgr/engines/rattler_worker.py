@@ -192,7 +192,8 @@ class _Worker:
             await self._watch(asyncio.ensure_future(work), reporter, source.channels.read_timeout)
         records = api.read_prefix(prefix)
         _check(records, params["after"], VerificationError, "the environment isn't what the plan said")
-        return {"overwritten": sorted(_overwritten(prefix) - overwritten)}
+        scripts = [item["name"] for item in params["link"] if api.link_script(item, "post-link", below=prefix)]
+        return {"overwritten": sorted(_overwritten(prefix) - overwritten), "scripts": scripts}
 
     async def _watch(self, work: asyncio.Future[None], reporter: _Reporter, patience: float) -> None:
         """Wait for an install, but not for ever for a server that sends no more."""
@@ -460,11 +461,11 @@ def _explain_system(number: int, text: str) -> PkgError:
 
 
 def _unreachable(where: str, text: str) -> UnreachableError:
+    hint = "check the network, the proxy and the channel's URL"
+    if "certificate" in text:
+        hint = "if a certificate of your own organisation is in between: name its file as ssl_verify in .condarc"
     return UnreachableError(
-        f"{where} can't be reached",
-        note=text.splitlines()[-1].removeprefix("Caused by: "),
-        hint="check the network, the proxy and the channel's URL",
-        detail=text,
+        f"{where} can't be reached", note=text.splitlines()[-1].removeprefix("Caused by: "), hint=hint, detail=text
     )
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "document",
     "find",
     "install",
+    "link_script",
     "matches",
     "names",
     "read_prefix",
@@ -301,6 +302,22 @@ def read_prefix(prefix: Path) -> dict[str, rattler.PrefixRecord]:
             ) from error
         records[record.name.normalized] = record
     return records
+
+
+def link_script(record: Mapping[str, Any] | Record, step: str, *, below: Path) -> bool:
+    """Whether a package has a script that conda would run: ``post-link`` or ``pre-unlink``.
+
+    Parameters
+    ----------
+    record
+        The package.
+    step
+        When it would be run.
+    below
+        Where its files are: the prefix, or the package's folder in the cache.
+    """
+    name = record["name"] if isinstance(record, Mapping) else record.name.normalized
+    return any((below / path).exists() for path in (f"bin/.{name}-{step}.sh", f"Scripts/.{name}-{step}.bat"))
 
 
 def records_from_json(documents: Iterable[Mapping[str, Any]]) -> list[Record]:

@@ -140,7 +140,7 @@ async def make_plan(source: Source, question: Question) -> dict[str, Any]:
         final, reasons = dict(state.installed), {}
     else:
         final, reasons = await _solve(source, state)
-    return _describe(state, final, reasons)
+    return _describe(state, final, reasons, Path(source.channels.pkgs_dir))
 
 
 def _check_installed(state: _State) -> None:
@@ -367,7 +367,7 @@ def _conflict(state: _State, report: str) -> ConflictError:
 # what the plan says
 
 
-def _describe(state: _State, final: Mapping[str, Record], reasons: Mapping[str, str]) -> dict[str, Any]:
+def _describe(state: _State, final: Mapping[str, Record], reasons: Mapping[str, str], cache: Path) -> dict[str, Any]:
     before, question = state.installed, state.question
     relinked = _relinked(state, final)
     changed = {name for name in {*before, *final} if not _same(before.get(name), final.get(name))} | relinked
@@ -393,8 +393,13 @@ def _describe(state: _State, final: Mapping[str, Record], reasons: Mapping[str, 
         "reinstall": sorted(relinked),
         "before": sorted(_dist(record) for record in before.values()),
         "after": sorted(_dist(record) for record in final.values()),
-        "installed": [_document(record) for name in state.named if (record := before.get(name))],
-        "prefix": str(question.prefix),
+        # what a package that isn't in the cache brings is known only when it was fetched
+        "scripts": sorted(
+            name
+            for name in changed
+            if (name in before and api.link_script(before[name], "pre-unlink", below=question.prefix))
+            or (name in final and api.link_script(final[name], "post-link", below=cache / _dist(final[name])))
+        ),
     }
 
 

@@ -382,6 +382,19 @@ def test_a_file_of_two_packages_is_a_warning(bench: Bench, tmp_path: Path) -> No
     assert not [event for event in bench.events if event.level == "warning"]
 
 
+def test_link_scripts_are_not_run_and_said(bench: Bench, tmp_path: Path) -> None:
+    script = {"bin/.loud-post-link.sh": "touch $PREFIX/ran\n", "bin/.loud-pre-unlink.sh": "touch $PREFIX/ran\n"}
+    own = Channel(tmp_path / "own").add(replace(package("loud", "1.0"), files=script)).index()
+    bench.settings = conda_settings(own.url)
+    plan = bench.do(INSTALL, "loud")
+    assert not plan.warnings  # nobody can know before it was fetched
+    assert [event.package for event in bench.events if event.level == "warning"] == ["loud"]
+    removal = bench.do(REMOVE, "loud")
+    assert [(notice.reference, notice.packages) for notice in removal.warnings] == [("link-script", ("loud",))]
+    assert [notice.packages for notice in bench.plan(INSTALL, "loud").warnings] == [("loud",)]
+    assert not (bench.prefix / "ran").exists()
+
+
 def test_names_and_queries_for_the_catalog(bench: Bench) -> None:
     names = bench.engine.names(bench.settings)
     assert list(names) == sorted(names)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import random
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -14,6 +16,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -24,6 +28,7 @@ from jupyter_pkgmgr.engines.rattler import RattlerEngine
 from jupyter_pkgmgr.model import Action, Cancellation, EventKind, Phase, Verb, ignore_events
 from jupyter_pkgmgr.model.errors import (
     CancelledError,
+    DiskFullError,
     EngineKilledError,
     PkgError,
     PlanOutdatedError,
@@ -176,6 +181,54 @@ def test_credentials_reach_the_server_and_nothing_else(bench: Bench, server: Ser
     for path in (bench.prefix / "conda-meta").iterdir():
         assert "secret" not in path.read_text(encoding="utf-8")
     assert bench.installed() == {"lib": "2.0"}
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """A folder with ``ca.pem``, and ``server.pem`` and ``server.key`` signed by it."""
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    (folder / "extensions").write_text("subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n", encoding="ascii")
+    new = ["req", "-newkey", "rsa:2048", "-nodes", "-keyout"]
+    sign = ["x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"]
+    for arguments in (
+        [*new, "ca.key", "-x509", "-days", "2", "-out", "ca.pem", "-subj", "/CN=testbed"],
+        [*new, "server.key", "-out", "server.csr", "-subj", "/CN=localhost"],
+        [*sign, "-out", "server.pem", "-extfile", "extensions"],
+    ):
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)  # noqa: S607  found on PATH
+    return folder
+
+
+@pytest.mark.executable("openssl")
+def test_ssl_verify_is_obeyed(bench: Bench, certificates: Path) -> None:
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class's name
+            """Say nothing."""
+
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):  # a client that doesn't trust us hangs up
+                super().handle()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(bench.channel.path)))
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        base = conda_settings(f"https://localhost:{server.server_port}")
+        for verify in (False, str(certificates / "ca.pem")):
+            bench.settings = replace(base, ssl_verify=verify)
+            assert bench.plan(INSTALL, "lib").changes
+        bench.settings = base
+        with pytest.raises(UnreachableError) as caught:
+            bench.plan(INSTALL, "lib")
+        assert "ssl_verify" in (caught.value.hint or "")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_offline_answers_from_the_cache(bench: Bench, server: Server) -> None:
@@ -335,6 +388,30 @@ def test_many_environments_at_once_share_one_cache(bench: Bench, tmp_path: Path)
 
 
 # the disk
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 300 KB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small file system")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)  # noqa: S607  it is where mount was
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a tmpfs")
+@pytest.mark.parametrize("what", ["environment", "cache"])
+def test_a_full_disk(bench: Bench, small_disk: Path, what: str) -> None:
+    if what == "environment":
+        bench.prefix = small_disk / "env"
+    else:
+        bench.settings = replace(bench.settings, pkgs_dirs=(small_disk,))
+    with pytest.raises(DiskFullError) as caught:
+        bench.do(INSTALL, "big")
+    assert caught.value.hint
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
