@@ -23,6 +23,7 @@ from jupyter_pkgmgr.engines.rattler import RattlerEngine, unhonoured
 from jupyter_pkgmgr.environments import (
     CondaSettings,
     IndexSettings,
+    check_channels,
     read_conda_settings,
     read_index_settings,
     with_channels,
@@ -322,6 +323,8 @@ def _conda_settings(environment: Environment, options: Options) -> CondaSettings
     settings = read_conda_settings(environment)
     if options.channels or options.override_channels:
         settings = with_channels(settings, options.channels, override=options.override_channels)
+    else:
+        check_channels(settings)
     return replace(settings, offline=True) if options.offline else settings
 
 

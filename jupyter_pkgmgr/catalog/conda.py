@@ -142,9 +142,10 @@ class CondaCatalog:
 
     def _priority(self, channel: str) -> tuple[int, str]:
         """Where a channel stands in the configured order; readers name it by URL or by name."""
-        for place, (url, name) in enumerate(zip(self.settings.channels, self.settings.channel_names, strict=False)):
-            if channel.rstrip("/") in (redact(url).rstrip("/"), url.rstrip("/"), name):
-                return place, channel
+        # One name can stand for several URLs (defaults), so names and URLs are two lists in the same order.
+        for known in (self.settings.channel_names, [redact(url).rstrip("/") for url in self.settings.channels]):
+            if channel.rstrip("/") in known:
+                return known.index(channel.rstrip("/")), channel
         return len(self.settings.channels), channel
 
     def _not_found(self, name: str) -> PackageNotFoundError:

@@ -132,7 +132,7 @@ def _assign_installs(context: Context) -> Assigned:
             satisfied.append(present)
         elif forced := _forced(context, spec):
             done.append(forced)
-        elif owners := installed_as(context, spec.name):
+        elif owners := _present(context, spec):
             done.append(_keep_owner(spec, owners))
         else:
             open_specs.append(spec)
@@ -155,8 +155,12 @@ def _satisfied(context: Context, spec: Spec) -> Package | None:
     ):
         return None
     wanted = spec.ecosystem or options.ecosystem
-    owners = [package for package in installed_as(context, spec.name) if wanted in (None, package.ecosystem)]
-    if not owners or (wanted is Ecosystem.PYPI and owners[0].ecosystem is not wanted):
+    if wanted is Ecosystem.CONDA:
+        owned = context.inventory.conda(spec.name)
+        owners = (owned,) if owned else ()
+    else:
+        owners = tuple(item for item in _present(context, spec) if wanted in (None, item.ecosystem))
+    if not owners:
         return None
     try:
         specifier = SpecifierSet(spec.pep440())
@@ -166,6 +170,14 @@ def _satisfied(context: Context, spec: Spec) -> Package | None:
     if owners[0].ecosystem is Ecosystem.CONDA and (found := context.inventory.distribution(spec.name)):
         version = found[1]
     return owners[0] if specifier.contains(version, prereleases=True) else None
+
+
+def _present(context: Context, spec: Spec) -> tuple[Package, ...]:
+    """What is there of what a spec for an install means: conda's namesake of another thing doesn't count."""
+    owners = installed_as(context, spec.name)
+    if context.environment.python is not None and has_namesake(spec.name):
+        return tuple(owner for owner in owners if owner.key != (Ecosystem.CONDA, spec.name.lower()))
+    return owners
 
 
 def _forced(context: Context, spec: Spec) -> Assignment | None:
@@ -219,22 +231,28 @@ def _by_channel(context: Context, specs: Sequence[Spec], warnings: list[Notice])
             continue
         reason = _why_not_conda(context, spec, names_there)
         assignments.append(Assignment(spec=spec, ecosystem=Ecosystem.PYPI, name=spec.name, reason=reason))
-        if names_there == () and names.pypi_names(spec.name.lower()) is not None:
-            message = f"conda's {spec.name} is something else than PyPI's"
-            hint = f"for conda's, write conda::{spec.name.lower()}"
+    for spec in specs:
+        if python and has_namesake(spec.name):
+            message = f"{spec.name} is the Python package of that name; conda's {spec.name} is something else"
+            hint = f"for that, write conda::{spec.name.lower()}"
             warnings.append(Notice(reference="same-name", message=message, hint=hint, packages=(spec.name,)))
     return assignments
 
 
 def conda_candidates(name: str) -> tuple[str, ...]:
-    """The conda names that a typed name can stand for, best first; empty where conda's namesake is another thing."""
+    """The conda names that a typed name can stand for, best first."""
     mapped = names.conda_names(name) if names.known_pypi(name) else ()
-    if mapped:
-        return mapped
-    own = name.lower()
-    if names.same_thing(own, name) is False:
-        return ()
-    return tuple(dict.fromkeys((own, canonicalize_name(name))))
+    return mapped or tuple(dict.fromkeys((name.lower(), canonicalize_name(name))))
+
+
+def has_namesake(name: str) -> bool:
+    """Whether conda has a package of this name that is another thing than PyPI's project of this name.
+
+    conda's ``graphviz`` are the programs, PyPI's is the binding that conda calls ``python-graphviz``. In a
+    notebook the name means PyPI's; ``conda::graphviz`` means the other.
+    """
+    mapped = names.conda_names(name) if names.known_pypi(name) else ()
+    return bool(mapped) and name.lower() not in mapped and names.known_conda(name)
 
 
 def _has_pypi(conda_name: str) -> bool:
