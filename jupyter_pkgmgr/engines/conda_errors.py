@@ -171,7 +171,7 @@ def _conda_bad_download(failure: Failure, document: dict[str, Any]) -> PkgError:
 
 
 def _url_in(text: str) -> str:
-    match = re.search(r"[a-z]+://[^\s'\"<>\]]+", text)
+    match = re.search(r"\b[a-z]+://[^\s'\"<>\]]+", text)
     return match[0] if match else ""
 
 
@@ -307,9 +307,11 @@ def _usage(failure: Failure, text: str) -> EngineError:
     )
 
 
-def _failed(failure: Failure, text: str) -> EngineError:
+def _failed(failure: Failure, text: str, detail: str = "") -> EngineError:
     why = _short(text) or f"it ended with exit code {failure.completed.returncode} and no word"
-    return EngineError(f"{failure.tool} failed: {redact(why)}", hint="-v shows all it printed", detail=failure.detail())
+    return EngineError(
+        f"{failure.tool} failed: {redact(why)}", hint="-v shows all it printed", detail=failure.detail(detail)
+    )
 
 
 _Build = Callable[[Failure, dict[str, Any]], PkgError]
@@ -350,7 +352,7 @@ def mamba_error(failure: Failure) -> PkgError:
     for pattern, build in _MAMBA:
         if match := pattern.search(text):
             return build(failure, {"message": text[match.start() :]})
-    return _failed(failure, _first_line(text))
+    return _failed(failure, _first_line(text), text)
 
 
 _CLI11_USAGE = 109

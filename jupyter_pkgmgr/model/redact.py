@@ -6,7 +6,7 @@ import re
 
 __all__ = ["redact"]
 
-_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:?//)[^\s/'\"]+@")
+_USERINFO = re.compile(r"//[^\s/'\"]+@")  # no scheme before it: that would take quadratic time in a long word
 _CONDA_TOKEN = re.compile(r"/t/[^/\s'\"]+")
 _QUERY = re.compile(
     r"(?P<key>[?&](?:token|api_key|apikey|access_token|password|sig|signature)=)[^&\s'\"#]+", re.IGNORECASE
@@ -20,6 +20,6 @@ def redact(text: str) -> str:
     also where a tool lost the colon (``http//user:password@host`` in a message of conda 26.7),
     conda's ``/t/TOKEN/`` path segment, and tokens in a query.
     """
-    text = _USERINFO.sub(r"\g<scheme>***@", text)
+    text = _USERINFO.sub("//***@", text)
     text = _CONDA_TOKEN.sub("/t/***", text)
     return _QUERY.sub(r"\g<key>***", text)

@@ -145,6 +145,14 @@ def test_a_file_that_is_no_program_and_a_program_that_breaks(tmp_path: Path) -> 
     assert [(info.executable, "can't be run" in info.problem) for info in found] == [(str(broken), True)]
 
 
+def test_a_batch_file_stands_for_the_program_beside_it(tmp_path: Path) -> None:
+    """``condabin/conda.bat`` would need a shell; it only calls ``Scripts/conda.exe``."""
+    program(tmp_path / "condabin" / "conda.bat", "conda 1.0")
+    real = program(tmp_path / "Scripts" / "conda.exe", "conda 25.1.0")
+    info = find_executable("conda", environ=environ(CONDA_EXE=tmp_path / "condabin" / "conda.bat"))
+    assert info.executable == str(real)
+
+
 def test_all_that_is_there_the_usable_first_each_once(tmp_path: Path) -> None:
     program(tmp_path / "conda", "conda 4.12.0")
     micro = program(tmp_path / "micromamba", "2.8.1", calls_itself="micromamba")

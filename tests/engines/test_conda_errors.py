@@ -1,0 +1,96 @@
+"""Failures that no recording holds, as the tools' sources write them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from jupyter_pkgmgr.engines.conda_errors import Failure, conda_error, mamba_error
+from jupyter_pkgmgr.engines.conda_output import parse_answer
+from jupyter_pkgmgr.model import Verb
+from jupyter_pkgmgr.model.errors import (
+    CancelledError,
+    ConflictError,
+    DiskFullError,
+    EngineError,
+    PkgError,
+    PolicyError,
+    UnreachableError,
+)
+from jupyter_pkgmgr.process import Completed
+
+
+def failure(tool: str, stdout: str = "", stderr: str = "", *, code: int = 1) -> Failure:
+    return Failure(
+        tool=tool,
+        verb=Verb.INSTALL,
+        specs=("six",),
+        completed=Completed(argv=(tool, "install"), returncode=code, stdout=stdout, stderr=stderr),
+        answer=parse_answer(tool, stdout),
+    )
+
+
+def document(name: str, message: str) -> str:
+    return json.dumps({"exception_name": name, "error": f"{name}: {message}", "message": message})
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "kind"),
+    [
+        ("NoSpaceLeftError", "No space left on devices.", DiskFullError),
+        ("OSError", "[Errno 28] No space left on device", DiskFullError),
+        ("CondaSystemExit", "Exiting.", CancelledError),
+        ("DisallowedPackageError", "The package 'x' is disallowed by configuration.", PolicyError),
+        ("ChannelNotAllowed", "Channel not included in allowlist", PolicyError),
+        ("RemoveError", "'six' is a dependency of conda and cannot be removed", PolicyError),
+        ("CondaToSNonInteractiveError", "Terms of Service have not been accepted", PolicyError),
+        ("NoWritablePkgsDirError", "No writeable pkgs directories configured.", PolicyError),
+        ("RattlerUnsatisfiableError", "Cannot solve the request because of: six", ConflictError),
+        ("CondaSSLError", "certificate verify failed", UnreachableError),
+        ("ProxyError", "Cannot connect to proxy", UnreachableError),
+        ("SomethingNew", "it broke. Badly.", EngineError),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_conda_names(name: str, message: str, kind: type[PkgError], wrapped: bool) -> None:  # noqa: FBT001
+    text = document(name, message)
+    if wrapped:
+        text = json.dumps({"exception_name": "CondaMultiError", "error": "Multiple", "errors": [json.loads(text)]})
+    error = conda_error(failure("conda", text))
+    assert type(error) is kind
+    assert not error.message.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("filesystem error: cannot copy: No space left on device [/x]", DiskFullError),
+        ("Could not open lockfile '/x/conda-meta.lock': Read-only file system", PolicyError),
+        (
+            "Download error (60) SSL peer certificate or SSH remote key was not OK [https://h/c/repodata.json]",
+            UnreachableError,
+        ),
+        ("the moon is in the wrong phase", EngineError),
+    ],
+)
+def test_mamba_texts(text: str, kind: type[PkgError]) -> None:
+    answer = json.dumps(
+        {"log_history": [{"level": "critical", "message": text}, {"level": "trace", "message": "x" * 9}]}
+    )
+    error = mamba_error(failure("mamba", answer))
+    assert type(error) is kind
+    assert "xxx" not in (error.detail or "")
+
+
+@pytest.mark.parametrize("tool", ["conda", "mamba"])
+def test_a_tool_that_says_nothing(tool: str) -> None:
+    error = (conda_error if tool == "conda" else mamba_error)(failure(tool, code=3))
+    assert error.message == f"{tool} failed: it ended with exit code 3 and no word"
+
+
+def test_the_detail_is_limited_and_redacted() -> None:
+    error = conda_error(failure("conda", stderr="https://user:hunter2@host/x\n" + "y" * 100_000))
+    assert error.detail is not None
+    assert len(error.detail) <= 20_000
+    assert "hunter2" not in repr(conda_error(failure("conda", stderr="https://user:hunter2@host/x")).to_json())
