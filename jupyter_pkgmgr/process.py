@@ -22,11 +22,13 @@ from .model.errors import CancelledError, EngineError, EngineKilledError, Engine
 from .model.events import Cancellation
 from .model.redact import redact
 
-__all__ = ["Completed", "clean_environment", "run", "start", "terminate"]
+__all__ = ["PIPE", "Completed", "clean_environment", "run", "start", "terminate"]
 
 OUTPUT_GRACE = 1.0
 """Seconds to wait for the end of the output after the process has ended: a daemon it left may keep the pipe open."""
 
+PIPE = subprocess.PIPE
+"""For ``start(…, stdin=PIPE)``: a worker of ours that is spoken to."""
 TERMINATE_GRACE = 10.0
 """Seconds between asking a process group to stop and killing it: mamba rolls back in that time."""
 

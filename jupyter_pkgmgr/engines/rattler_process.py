@@ -5,9 +5,9 @@ from __future__ import annotations
 import collections
 import json
 import os
-import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -134,7 +134,7 @@ class _Worker:
             [sys.executable, "-m", "jupyter_pkgmgr.engines.rattler_worker"],
             # the package may run from a checkout that only our own sys.path knows
             env={**dict(environment), "PYTHONPATH": root},
-            stdin=subprocess.PIPE,
+            stdin=process.PIPE,
         )
         assert self._process.stdin is not None  # noqa: S101  asked for above
         assert self._process.stdout is not None  # noqa: S101  start() asks for pipes
@@ -220,9 +220,10 @@ class _Worker:
                 pipe.close()
             except OSError:  # what was in its buffer can't be written any more: the reader is gone
                 continue
-        try:
-            self._process.wait(process.TERMINATE_GRACE)
-        except subprocess.TimeoutExpired:
+        deadline = time.monotonic() + process.TERMINATE_GRACE
+        while self._process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        if self._process.returncode is None:
             process.terminate(self._process, grace=0)
         self._listener.join(timeout=1)
 

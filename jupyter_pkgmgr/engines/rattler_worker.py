@@ -219,8 +219,8 @@ class _Leftovers:
         return
 
     def __exit__(self, *_error: object) -> None:
-        if not self._there:
-            self._tag.unlink(missing_ok=True)
+        if not self._there and self._tag.exists():
+            self._tag.unlink()
 
 
 async def _retrying(source: api.Source, work: Callable[[], Awaitable[_T]]) -> _T:
@@ -390,6 +390,8 @@ _GARBAGE = (
 def _explain(error: Exception) -> PkgError:
     """The error for a failure of rattler's, which tells what it is by its text alone."""
     text = redact(str(error))
+    if isinstance(error, OSError) and error.errno:
+        return _explain_system(error.errno, text)
     if number := _OS_ERROR.search(text):
         return _explain_system(int(number[1]), text)
     url = match[0].rstrip("/.,;:") if (match := _URL.search(text)) else ""

@@ -36,6 +36,7 @@ __all__ = ["Question", "make_plan"]
 _NAME = re.compile(r"[^\s\[\]=<>!~,|]+")
 _SHOWN_VERSIONS = 10
 _SHOWN_LINES = 8
+_SHOWN_NAMES = 3
 _TREE = re.compile(r"^[\s│├└─]+")
 
 
@@ -315,21 +316,25 @@ async def _explain(source: Source, state: _State, report: str) -> Exception:
     specs = [spec for specs in state.named.values() for spec in specs if "://" not in spec.split("::")[-1]]
     names = [_name(spec) for spec in specs]
     all_found = await api.find(source, names)
+    if unknown := [name for name, found in zip(names, all_found, strict=True) if not found]:
+        return await _unknown(source, list(dict.fromkeys(unknown)))
     for name, spec, found in zip(names, specs, all_found, strict=True):
-        if not found:
-            return await _unknown(source, name)
         if not any(api.matches(spec, record) for record in found):
             return _impossible(name, spec, found)
     return _conflict(state, report)
 
 
-async def _unknown(source: Source, name: str) -> PackageNotFoundError:
-    near = difflib.get_close_matches(name, await api.names(source), n=5, cutoff=0.7)
+async def _unknown(source: Source, names: Sequence[str]) -> PackageNotFoundError:
+    everything = await api.names(source)
+    shown = names[:_SHOWN_NAMES]
+    near = {name: difflib.get_close_matches(name, everything, n=5, cutoff=0.7) for name in shown}
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    best = next((found[0] for found in near.values() if found), "")
     return PackageNotFoundError(
-        f"no channel has a package {name}",
-        context=(f"similar names: {', '.join(near)}",) if near else (),
+        f"no channel has a package {', '.join(shown)}{more}",
+        context=tuple(f"names similar to {name}: {', '.join(found)}" for name, found in near.items() if found),
         note=f"looked in {', '.join(source.channels.urls)} for {source.channels.subdir}",
-        hint=f"%pkg install {near[0]}" if near else f"%pkg search {name}",
+        hint=f"%pkg install {best}" if best and len(names) == 1 else f"%pkg search {names[0]}",
     )
 
 

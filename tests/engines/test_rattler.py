@@ -226,8 +226,14 @@ def test_what_is_held_stays(bench: Bench, how: str) -> None:
 def test_an_unknown_package_has_near_names(bench: Bench) -> None:
     with pytest.raises(PackageNotFoundError) as caught:
         bench.plan(INSTALL, "helpre")
-    assert caught.value.context == ("similar names: helper",)
+    assert caught.value.context == ("names similar to helpre: helper",)
     assert caught.value.hint == "%pkg install helper"
+
+
+def test_ten_thousand_unknown_packages(bench: Bench) -> None:
+    with pytest.raises(PackageNotFoundError) as caught:
+        bench.plan(INSTALL, "app", *(f"zz{number}" for number in range(10_000)))
+    assert caught.value.message == "no channel has a package zz0, zz1, zz2 and 9997 more"
 
 
 def test_an_impossible_version_shows_which_exist(bench: Bench) -> None:

@@ -414,6 +414,17 @@ def test_a_full_disk(bench: Bench, small_disk: Path, what: str) -> None:
     assert caught.value.hint
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a tmpfs")
+def test_a_read_only_file_system(bench: Bench, small_disk: Path) -> None:
+    bench.prefix = small_disk / "env"
+    bench.do(INSTALL, "lib=1.0")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)  # noqa: S607  it is where mount was
+    with pytest.raises(PolicyError) as caught:
+        bench.do(UPDATE)
+    assert caught.value.reference == "not-writable"
+    assert bench.installed() == {"lib": "1.0"}
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_no_permission_to_write(bench: Bench) -> None:
     bench.do(INSTALL, "lib=1.0")
