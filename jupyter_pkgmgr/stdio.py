@@ -9,15 +9,18 @@ Protocol 1. The child's first line is ``{"protocol": 1, "version": "…"}``. The
   replaces what was shown
 - child: ``{"id": 1, "result": {…}}`` or ``{"id": 1, "error": {…}}``, once, last
 
-It ends when stdin does, which is when the kernel ends.
+It ends when stdin does, which is when the kernel ends, or on SIGTERM; what runs then is cancelled and waited for.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,6 +40,8 @@ from jupyter_pkgmgr.verbs import Report, Runner
 __all__ = ["main"]
 
 PROTOCOL = 1
+LAST_WORDS = 15.0
+"""Seconds that cancelled work gets at the end to leave the environment in order."""
 
 
 class _Peer:
@@ -46,12 +51,12 @@ class _Peer:
         self._service = service
         self._output = output
         self._lock = threading.Lock()
-        self._running: dict[int, Cancellation] = {}
+        self._running: dict[int, tuple[Cancellation, threading.Thread]] = {}
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Write one message; a kernel that is gone is noticed by the reader."""
         line = json.dumps(message, ensure_ascii=True, separators=(",", ":"))
-        with self._lock:
+        with self._lock, contextlib.suppress(BrokenPipeError):  # nobody listens any more: stdin's end tells us next
             self._output.write(line + "\n")
             self._output.flush()
 
@@ -60,13 +65,14 @@ class _Peer:
         number, method = int(message["id"]), str(message["method"])
         if method == "cancel":
             if number in self._running:
-                self._running[number].cancel()
+                self._running[number][0].cancel()
             return
-        cancel = self._running[number] = Cancellation()
+        cancel = Cancellation()
         params = message.get("params") or {}
-        threading.Thread(
-            target=self._answer, args=(number, method, params, cancel), name=f"{method}-{number}", daemon=True
-        ).start()
+        arguments = (number, method, params, cancel)
+        thread = threading.Thread(target=self._answer, args=arguments, name=f"{method}-{number}", daemon=True)
+        self._running[number] = (cancel, thread)
+        thread.start()
 
     def _answer(self, number: int, method: str, params: Mapping[str, Any], cancel: Cancellation) -> None:
         verbose = "-v" in str(params.get("argv_line", "")).split()
@@ -85,9 +91,13 @@ class _Peer:
         self.send({"id": number, "error": {**error.to_json(), "text": rendered.text, "html": rendered.html}})
 
     def stop_all(self) -> None:
-        """Cancel everything that runs."""
-        for cancel in list(self._running.values()):
+        """Cancel everything that runs, and wait until it has stopped, but not for ever."""
+        running = list(self._running.values())
+        for cancel, _ in running:
             cancel.cancel()
+        deadline = time.monotonic() + LAST_WORDS
+        for _, thread in running:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self, number: int, params: Mapping[str, Any], cancel: Cancellation) -> dict[str, Any]:
         base = Path(str(params.get("cwd") or Path.home()))
@@ -161,10 +171,13 @@ def main() -> None:
     with PackageService() as service:
         peer = _Peer(service, output)
         peer.send({"protocol": PROTOCOL, "version": __version__})
-        for line in sys.stdin:
-            if line.strip():
-                peer.receive(json.loads(line))
-        peer.stop_all()
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        try:
+            for line in sys.stdin:
+                if line.strip():
+                    peer.receive(json.loads(line))
+        finally:
+            peer.stop_all()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 
 from jupyter_pkgmgr.commands import Command, help_text
 from jupyter_pkgmgr.model import SCHEMA, Cancellation, Environment, Outcome, Plan, ignore_events, to_json
-from jupyter_pkgmgr.model.errors import PlanBlockedError, PlanOutdatedError
+from jupyter_pkgmgr.model.errors import CancelledError, PlanBlockedError, PlanOutdatedError
 from jupyter_pkgmgr.render import (
     Progress,
     Rendered,
@@ -111,7 +111,10 @@ class Runner:
 
     def _plan(self, command: Command) -> Plan:
         assert command.request is not None  # noqa: S101  run() looked
-        return self._service.plan(self._environment, command.request, cancel=self._cancel)
+        try:
+            return self._service.plan(self._environment, command.request, cancel=self._cancel)
+        except CancelledError as error:
+            raise CancelledError("stopped; nothing was changed") from error
 
     def _apply(self, command: Command, plan: Plan) -> Outcome:
         """Apply, and where somebody else changed the environment meanwhile, plan again and show that."""

@@ -94,6 +94,9 @@ class PkgError(Exception):
         self.hint = hint
         self.detail = detail
 
+    def __str__(self) -> str:
+        return self.message
+
     def to_json(self) -> dict[str, Any]:
         """The error as the JSON object that every face receives."""
         return {

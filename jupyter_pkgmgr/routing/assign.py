@@ -157,7 +157,7 @@ def _satisfied(context: Context, spec: Spec) -> Package | None:
     wanted = spec.ecosystem or options.ecosystem
     if wanted is Ecosystem.CONDA:
         owned = context.inventory.conda(spec.name)
-        owners = (owned,) if owned else ()
+        owners: tuple[Package, ...] = (owned,) if owned else ()
     else:
         owners = tuple(item for item in _present(context, spec) if wanted in (None, item.ecosystem))
     if not owners:
