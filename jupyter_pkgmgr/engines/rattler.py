@@ -204,6 +204,8 @@ def _payload(
 ) -> _Payload:
     changes = answer["changes"]
     removes = request.verb is Verb.REMOVE
+    # as typed, for conda knows the names of channels; a URL without the credentials that it may hold
+    recorded = tuple(localise(settings, spec) if "://" in spec else spec for spec in request.specs)
     words = ["jupyter", "pkg", request.verb.value, *request.specs]
     return _Payload(
         setup=setup,
@@ -219,8 +221,8 @@ def _payload(
             "after": answer["after"],
         },
         command=" ".join(words),
-        update_specs=() if removes else tuple(request.specs),
-        remove_specs=tuple(request.specs) if removes else (),
+        update_specs=() if removes else recorded,
+        remove_specs=recorded if removes else (),
         neutered_specs=tuple(answer["neutered"]),
     )
 

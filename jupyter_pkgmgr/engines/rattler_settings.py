@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -108,7 +108,7 @@ class ChannelSetup:
     """Base URLs with their credentials, in priority order."""
 
 
-def channel_setup(settings: CondaSettings, options: Options, *, specs: Iterable[str] = ()) -> ChannelSetup:
+def channel_setup(settings: CondaSettings, options: Options, *, specs: Sequence[str] = ()) -> ChannelSetup:
     """Describe the channels for the worker.
 
     Parameters
@@ -136,6 +136,8 @@ def channel_setup(settings: CondaSettings, options: Options, *, specs: Iterable[
         msg = "no conda channel is configured"
         raise UsageError(msg, reference="no-channels", hint="name one: %pkg install -c conda-forge NAME")
     clean = list(dict.fromkeys(without_credentials(base) for base in bases))
+    # a package's own URL is no channel, but its host may want credentials just the same
+    files = [spec.rpartition("/")[0] for spec in specs if "://" in spec and not _channel_of(spec)]
     priority = settings.channel_priority if settings.channel_priority in ("strict", "disabled") else "flexible"
     document = {
         "urls": [f"{base}/" for base in clean],
@@ -145,8 +147,8 @@ def channel_setup(settings: CondaSettings, options: Options, *, specs: Iterable[
         "pkgs_dir": str(_package_cache(settings)),
         "offline": settings.offline or options.offline,
         "read_timeout": settings.remote_read_timeout,
-        "logins": _logins(bases),
-        "toml": _toml(settings, bases),
+        "logins": _logins([*bases, *files]),
+        "toml": _toml(settings, [*bases, *files]),
         "zst": not _switched_off(settings, "repodata_use_zst"),
         "shards": not _switched_off(settings, "repodata_use_shards"),
         "overrides": {name: value for name, value in os.environ.items() if name.startswith("CONDA_OVERRIDE_")},
@@ -207,10 +209,13 @@ def _urls(settings: CondaSettings, name: str) -> tuple[str, ...]:
 
 
 def localise(settings: CondaSettings, spec: str) -> str:
-    """A MatchSpec with its channel as a URL: rattler would look a name up at anaconda.org only."""
+    """A MatchSpec with its channel as a URL: rattler would look a name up at anaconda.org only.
+
+    Credentials are left out, as everywhere: :func:`channel_setup` hands them over apart.
+    """
     channel = _channel_of(spec)
     if not channel:
-        return spec
+        return without_credentials(spec) if "://" in spec else spec
     return f"{without_credentials(channel_url(settings, channel))}::{spec.rpartition('::')[2]}"
 
 

@@ -231,6 +231,18 @@ def test_ssl_verify_is_obeyed(bench: Bench, certificates: Path) -> None:
         server.server_close()
 
 
+@pytest.mark.parametrize("form", ["{url}/noarch/lib-1.0-0.conda", "{url}::lib=1.0"])
+def test_credentials_in_a_spec_stay_out_of_the_environment(bench: Bench, server: Server, form: str) -> None:
+    server.auth = ("user", "secret")
+    open_channel = Channel(bench.prefix.parent / "open").add(package("other", "1.0")).index()
+    bench.settings = conda_settings(open_channel.url)
+    bench.do(INSTALL, form.format(url=server.auth_url))
+    assert bench.installed() == {"lib": "1.0"}
+    for path in (bench.prefix / "conda-meta").iterdir():
+        assert "secret" not in path.read_text(encoding="utf-8")
+    assert form.format(url=server.url) in bench.history
+
+
 def test_offline_answers_from_the_cache(bench: Bench, server: Server) -> None:
     bench.plan(INSTALL, "lib")
     names = bench.engine.names(bench.settings)
