@@ -196,7 +196,7 @@ def certificates(tmp_path: Path) -> Path:
         [*new, "server.key", "-out", "server.csr", "-subj", "/CN=localhost"],
         [*sign, "-out", "server.pem", "-extfile", "extensions"],
     ):
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)  # noqa: S607  found on PATH
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
     return folder
 
 
@@ -411,7 +411,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("only root may mount a small file system")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)  # noqa: S607  it is where mount was
+    subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a tmpfs")
@@ -430,7 +430,7 @@ def test_a_full_disk(bench: Bench, small_disk: Path, what: str) -> None:
 def test_a_read_only_file_system(bench: Bench, small_disk: Path) -> None:
     bench.prefix = small_disk / "env"
     bench.do(INSTALL, "lib=1.0")
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)  # noqa: S607  it is where mount was
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(PolicyError) as caught:
         bench.do(UPDATE)
     assert caught.value.reference == "not-writable"
