@@ -12,7 +12,7 @@ from jupyter_pkgmgr.commands import parse_line
 from jupyter_pkgmgr.engines import default_engines
 from jupyter_pkgmgr.environments import from_interpreter
 from jupyter_pkgmgr.inventory import read_inventory
-from jupyter_pkgmgr.model import Cancellation, Environment, EventKind, Outcome, Plan
+from jupyter_pkgmgr.model import Cancellation, Environment, Event, EventKind, Outcome, Plan
 from jupyter_pkgmgr.model.errors import CancelledError, VerificationError
 from jupyter_pkgmgr.service import PackageService
 from jupyter_pkgmgr.transactions import apply_plan
@@ -43,7 +43,7 @@ def apply(plan: Plan) -> Outcome:
 
 
 def test_events_are_numbered_by_step_and_in_order(environment: Environment) -> None:
-    events = []
+    events: list[Event] = []
     plan = plan_for(environment, "install tb-mixed")
     before = read_inventory(environment)
     apply_plan(plan, default_engines(), before, events=events.append, cancel=Cancellation())
