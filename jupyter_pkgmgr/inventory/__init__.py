@@ -3,6 +3,7 @@
 from ._read import fingerprint, read_inventory
 from .history import History, Revision, read_history, spec_name
 from .inventory import Distribution, Inventory, PackageState, Problem
+from .requirements import needed
 
 __all__ = [
     "Distribution",
@@ -12,6 +13,7 @@ __all__ = [
     "Problem",
     "Revision",
     "fingerprint",
+    "needed",
     "read_history",
     "read_inventory",
     "spec_name",

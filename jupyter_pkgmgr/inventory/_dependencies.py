@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
-from packaging.markers import UndefinedComparison, UndefinedEnvironmentName, default_environment
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
 
@@ -13,17 +14,22 @@ from jupyter_pkgmgr.model import Ecosystem, Environment, Package
 
 from .history import spec_name
 from .inventory import Distribution, Inventory, Problem
+from .requirements import applies, needed, parse_requirement, required_name
 
 __all__ = ["broken_dependencies", "dependents"]
 
 
-def broken_dependencies(inventory: Inventory) -> tuple[Problem, ...]:
-    """Requirements of Python distributions and conda's depends that what is installed doesn't meet."""
+def broken_dependencies(inventory: Inventory, about: AbstractSet[str] | None = None) -> tuple[Problem, ...]:
+    """Requirements of Python distributions and conda's depends that what is installed doesn't meet.
+
+    ``about`` limits it to what the distributions of these canonical names need, and to who needs them.
+    """
     markers = _markers(inventory.environment)
     problems: list[Problem] = []
     for distribution in inventory.distributions.values():
         for text in distribution.requires:
-            problems += _check(distribution, text, inventory, markers)
+            if about is None or distribution.name in about or required_name(text) in about:
+                problems += _check(distribution, text, inventory, markers)
     return (*problems, *_missing_conda(inventory))
 
 
@@ -39,7 +45,7 @@ def dependents(inventory: Inventory, package: Package) -> tuple[Package, ...]:
         # what conda installed is held together by conda's depends, which are looked at below
         if package.ecosystem is Ecosystem.CONDA is owner.ecosystem or owner.key == package.key:
             continue
-        if any(canonicalize_name(need.name) in provided for need in _needs(distribution, markers)):
+        if any(needed(distribution.requires, markers, about=provided)):
             found[owner.key] = owner
     if package.ecosystem is Ecosystem.CONDA:
         name = package.name.lower()
@@ -52,9 +58,8 @@ def dependents(inventory: Inventory, package: Package) -> tuple[Package, ...]:
 def _check(distribution: Distribution, text: str, inventory: Inventory, markers: dict[str, str]) -> Iterator[Problem]:
     """What is wrong with one requirement. Extras aren't followed: nothing records which were asked for."""
     who = f"{distribution.name} {distribution.version}"
-    try:
-        requirement = Requirement(text)
-    except InvalidRequirement:
+    requirement = parse_requirement(text)
+    if requirement is None:
         yield Problem(
             reference="unreadable-requirement",
             message=f"{who} has a requirement that can't be read: {text}",
@@ -62,7 +67,7 @@ def _check(distribution: Distribution, text: str, inventory: Inventory, markers:
             path=distribution.path,
         )
         return
-    if not _applies(requirement, markers):
+    if not applies(requirement, markers):
         return
     name = canonicalize_name(requirement.name)
     installed = inventory.distributions.get(name)
@@ -100,25 +105,6 @@ def _missing_conda(inventory: Inventory) -> Iterator[Problem]:
                     path=package.location,
                     hint=f"%pkg install {_quoted(f'conda::{spec}')}",
                 )
-
-
-def _needs(distribution: Distribution, markers: dict[str, str]) -> Iterator[Requirement]:
-    for text in distribution.requires:
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:  # broken_dependencies reports it
-            continue
-        if _applies(requirement, markers):
-            yield requirement
-
-
-def _applies(requirement: Requirement, markers: dict[str, str]) -> bool:
-    if requirement.marker is None:
-        return True
-    try:
-        return requirement.marker.evaluate(dict(markers))
-    except (UndefinedComparison, UndefinedEnvironmentName, InvalidVersion):
-        return True  # a marker nobody can evaluate can't excuse a missing dependency
 
 
 def _satisfies(requirement: Requirement, version: str) -> bool:

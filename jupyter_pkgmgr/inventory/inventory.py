@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -134,9 +135,16 @@ class Inventory:
 
         return dependents(self, package)
 
-    def broken_dependencies(self) -> tuple[Problem, ...]:
-        """Requirements that what is installed doesn't meet, as ``pip check`` sees them, and missing conda depends."""
-        return self._broken
+    def broken_dependencies(self, about: AbstractSet[str] | None = None) -> tuple[Problem, ...]:
+        """Requirements that what is installed doesn't meet, as ``pip check`` sees them, and missing conda depends.
+
+        ``about`` limits it to what the distributions of these canonical names need, and to who needs them.
+        """
+        if about is None:
+            return self._broken
+        from ._dependencies import broken_dependencies  # noqa: PLC0415  parsing requirements isn't needed to list
+
+        return broken_dependencies(self, about)
 
     @cached_property
     def _conda(self) -> Mapping[str, Package]:

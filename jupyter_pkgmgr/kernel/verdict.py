@@ -84,7 +84,8 @@ def judge(
     paths = _Paths()
     changed = {paths.normal(path) for path in changed_files}
     packages = list(changed_packages)
-    loaded = _Loaded(sys.modules if modules is None else modules, paths)
+    # A change that only adds concerns nothing that is loaded: then there is no need to look at hundreds of modules.
+    loaded = _Loaded((sys.modules if modules is None else modules) if changed else {}, paths)
     mapped = _mapped(changed, paths)
     required, recommended = _stack(packages), set()
     for path in changed:

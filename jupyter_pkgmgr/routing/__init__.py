@@ -2,7 +2,7 @@
 
 from .assign import conda_candidates, installed_as
 from .choose import choose_engine
-from .context import ChannelQuery, Context, EngineChoice, IndexMetadata, active_requirements
+from .context import ChannelQuery, Context, EngineChoice, IndexMetadata
 from .planner import make_plan
 
 __all__ = [
@@ -10,7 +10,6 @@ __all__ = [
     "Context",
     "EngineChoice",
     "IndexMetadata",
-    "active_requirements",
     "choose_engine",
     "conda_candidates",
     "installed_as",

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 from jupyter_pkgmgr.engines.protocol import Engine
 from jupyter_pkgmgr.environments import CondaSettings, IndexSettings
-from jupyter_pkgmgr.inventory import Inventory
+from jupyter_pkgmgr.inventory import Inventory, needed
 from jupyter_pkgmgr.model import (
     Cancellation,
     Ecosystem,
@@ -23,7 +21,7 @@ from jupyter_pkgmgr.model import (
     ignore_events,
 )
 
-__all__ = ["ChannelQuery", "Context", "EngineChoice", "IndexMetadata", "active_requirements"]
+__all__ = ["ChannelQuery", "Context", "EngineChoice", "IndexMetadata"]
 
 KERNEL_ROOTS = ("ipykernel", "xeus-python", "r-irkernel")
 SERVER_ROOTS = ("jupyter-pkgmgr", "jupyter-server", "jupyterlab", "notebook")
@@ -97,29 +95,5 @@ class Context:
         if package.ecosystem is Ecosystem.CONDA:
             names = [spec.replace("=", " ").split()[0] for spec in package.depends if spec]
             return [found for name in names if (found := self.inventory.conda(name))]
-        owners = [self.inventory.distribution(item.name) for item in active_requirements(package, self.markers)]
+        owners = [self.inventory.distribution(item.name) for item in needed(package.depends, self.markers)]
         return [owner[0] for owner in owners if owner]
-
-
-def active_requirements(package: Package, markers: Mapping[str, str]) -> list[Requirement]:
-    """A PyPI package's requirements whose markers hold in this environment, extras aside.
-
-    Lines that aren't requirements are left out: the inventory reports them as a problem of that package.
-    """
-    return requirements_from(package.depends, markers)
-
-
-def requirements_from(
-    lines: Sequence[str], markers: Mapping[str, str], extras: Sequence[str] = ()
-) -> list[Requirement]:
-    """Parse ``Requires-Dist`` lines and keep those whose markers hold, for the base package and the given extras."""
-    found = []
-    for line in lines:
-        try:
-            requirement = Requirement(line)
-        except InvalidRequirement:
-            continue
-        environments = [{**markers, "extra": extra} for extra in ("", *extras)]
-        if requirement.marker is None or any(requirement.marker.evaluate(item) for item in environments):
-            found.append(requirement)
-    return found

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from jupyter_pkgmgr.inventory import needed
 from jupyter_pkgmgr.model import Action, Change, Ecosystem, Package, Spec, SpecKind
 
-from .context import Context, active_requirements
+from .context import Context
 from .shadow import distributions_after
 
 __all__ = ["Break", "breaks", "conda_pins"]
@@ -37,16 +38,17 @@ def breaks(context: Context, changes: Sequence[Change]) -> tuple[Break, ...]:
     beside them, nor for those already installed when uv or pip move a dependency under them.
     """
     after = _versions_after(context, changes)
+    moving = {name for name in after if _version_now(context, name)}
+    if not moving:
+        return ()  # what only comes can't break what holds without it
     touched = {change.package.key for change in changes if change.package.ecosystem is Ecosystem.PYPI}
     found = []
     for package in context.inventory.packages:
         if package.ecosystem is not Ecosystem.PYPI or package.key in touched:
             continue
-        for requirement in active_requirements(package, context.markers):
+        for requirement in needed(package.depends, context.markers, about=moving):
             name = canonicalize_name(requirement.name)
-            if name not in after or not _holds(requirement, _version_now(context, name)):
-                continue
-            if not _holds(requirement, after[name]):
+            if _holds(requirement, _version_now(context, name)) and not _holds(requirement, after[name]):
                 found.append(Break(dependent=package, requirement=str(requirement), found=after[name]))
     return tuple(found)
 
@@ -57,7 +59,7 @@ def conda_pins(context: Context) -> tuple[str, ...]:
     for package in context.inventory.packages:
         if package.ecosystem is not Ecosystem.PYPI:
             continue
-        for requirement in active_requirements(package, context.markers):
+        for requirement in needed(package.depends, context.markers, about=context.conda_owned.keys()):
             owner = context.conda_owned.get(canonicalize_name(requirement.name))
             version = _version_now(context, canonicalize_name(requirement.name))
             if owner is not None and requirement.specifier and _holds(requirement, version):

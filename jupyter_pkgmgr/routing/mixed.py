@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 from packaging.utils import canonicalize_name
 
+from jupyter_pkgmgr.inventory import needed
 from jupyter_pkgmgr.model import Action, Change, EnginePlan, Package, Spec, SpecKind
 from jupyter_pkgmgr.model.errors import CatalogError, ConflictError
 
 from .assign import Assignment, available_in_channels, conda_candidates
 from .conda_step import ask_conda
-from .context import Context, requirements_from
+from .context import Context
 from .pypi_step import PyPIStep, plan_pypi
 
 __all__ = ["plan_both"]
@@ -125,5 +126,5 @@ def _needs(
         lines = by_name.get(key)
         if lines is None:
             continue
-        for requirement in requirements_from(lines, context.markers, spec.extras if spec else ()):
+        for requirement in needed(lines, context.markers, extras=spec.extras if spec else ()):
             yield package.name, canonicalize_name(requirement.name), str(requirement.specifier)

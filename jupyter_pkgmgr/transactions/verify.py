@@ -76,10 +76,13 @@ def _strays(plan: Plan, after: Inventory) -> Iterator[str]:
 
 
 def _broken(plan: Plan, before: Inventory, after: Inventory) -> Iterator[str]:
-    known = {problem.message for problem in before.broken_dependencies()}
-    accepted = {notice.message for notice in plan.warnings}
     changed = {canonicalize_name(change.package.name) for change in plan.changes}
-    for problem in after.broken_dependencies():
+    conda = any(change.package.ecosystem is Ecosystem.CONDA for change in plan.changes)
+    # A conda package's name needn't be its distribution's: then everything is looked at.
+    problems = after.broken_dependencies(None if conda else changed)
+    known = {problem.message for problem in before.broken_dependencies()} if problems else set()
+    accepted = {notice.message for notice in plan.warnings}
+    for problem in problems:
         own = {canonicalize_name(name) for name in problem.packages} & changed
         if problem.message not in known | accepted and not plan.request.options.force and not _asked_for(plan, own):
             yield problem.message

@@ -34,7 +34,7 @@ from testbed.wheels import WheelSource, write_wheel
 from .conftest import User
 
 
-@pytest.mark.parametrize("fault", [401, 403, 500, "garbage", "reset"])
+@pytest.mark.parametrize("fault", ["401", "403", "404", "500", "garbage", "reset"])
 def test_a_channel_in_trouble_is_no_reason_to_turn_to_pypi(
     fault: Fault, conda_user: User, testbed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,7 +115,7 @@ def test_a_typo_gets_near_names(venv_user: User) -> None:
     assert "tb-alpha" in " ".join([*caught.value.context, caught.value.hint or ""])
 
 
-@pytest.mark.parametrize("fault", [401, 403, 500, "garbage", "reset"])
+@pytest.mark.parametrize("fault", ["401", "403", "500", "garbage", "reset"])
 def test_an_index_in_trouble(
     fault: Fault, venv_user: User, index_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
