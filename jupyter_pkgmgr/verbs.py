@@ -8,7 +8,7 @@ from typing import Any
 
 from jupyter_pkgmgr.commands import Command, help_text
 from jupyter_pkgmgr.model import SCHEMA, Cancellation, Environment, Outcome, Plan, ignore_events, to_json
-from jupyter_pkgmgr.model.errors import CancelledError, PlanBlockedError, PlanOutdatedError
+from jupyter_pkgmgr.model.errors import CancelledError, PkgError, PlanBlockedError, PlanOutdatedError
 from jupyter_pkgmgr.render import (
     Progress,
     Rendered,
@@ -125,6 +125,10 @@ class Runner:
             except PlanOutdatedError:
                 if attempt == REPLANS:
                     raise
+            except PkgError as error:
+                if isinstance(progress, Progress):
+                    progress.end("stopped" if isinstance(error, CancelledError) else "failed")
+                raise
             plan = self._plan(command)
             self._show("plan", render_plan(plan, verbose=command.verbose))
         raise AssertionError("the loop returns or raises")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jupyter_pkgmgr.model.errors import PkgError
 
-from .rendered import Rendered, block, clean, esc, muted
+from .rendered import Rendered, block, clean, esc, monospaced, muted
 
 __all__ = ["render_error"]
 
@@ -23,11 +23,11 @@ def render_error(error: PkgError, *, verbose: bool = False) -> Rendered:
         lines.append(f"note: {error.note}")
         parts.append(f"<div>{muted('note: ' + esc(error.note))}</div>")
     if error.hint:
-        lines += ["", f"hint: {error.hint}"]
+        lines.append(f"hint: {error.hint}")
         parts.append(f"<div>{muted('hint: ' + esc(error.hint))}</div>")
     if error.detail and verbose:
         lines += ["", error.detail.rstrip()]
-        parts.append(f'<pre style="font-size:90%;white-space:pre-wrap">{esc(error.detail.rstrip())}</pre>')
+        parts.append(monospaced(error.detail.rstrip()))
     color = "var(--jp-error-color1, #d32f2f)"
     inner = f'<div style="border-left:3px solid {color};padding-left:8px">{"".join(parts)}</div>'
     return Rendered(text="\n".join(clean(line) for line in lines), html=block(inner))

@@ -52,8 +52,8 @@ def render_plan(plan: Plan, *, verbose: bool = False, blockers: bool = True) -> 
         lines += [f"  {title}", *columns([_row(change) for change in shown], indent="    ")]
         parts += [f'<div style="margin-top:6px">{esc(title)}</div>', _html_table(shown)]
         if folded:
-            lines.append(f"    … and {len(folded)} more dependencies (-v shows them)")
-            summary = f"and {len(folded)} more dependencies"
+            summary = f"and {len(folded)} {'dependency' if len(folded) == 1 else 'dependencies'}"
+            lines.append(f"    … {summary} (-v shows them)")
             parts.append(f"<details><summary>{muted(summary)}</summary>{_html_table(folded)}</details>")
     for notice in plan.warnings:
         lines += _notice_lines("warning", notice)
@@ -151,9 +151,16 @@ def render_outcome(outcome: Outcome) -> Rendered:
 def _names(changes: Sequence[Change]) -> str:
     named = [change for change in changes if change.requested] or list(changes)[:5]
     rest = len(changes) - len(named)
-    names = ", ".join(f"{change.package.name} {change.package.version}" for change in named[:MANY])
+    names = ", ".join(_moved(change) for change in named[:MANY])
     more = rest + max(0, len(named) - MANY)
     if not more:
         return names
-    word = "dependency" if more == 1 else "dependencies"
-    return f"{names} and {more} {word if any(change.requested for change in changes) else 'more'}"
+    # Only what is new is there for what was asked for; a package that moves along was there before.
+    dependencies = len(named) <= MANY and named[0].requested and named[0].action is Action.INSTALL
+    word = "more" if not dependencies else "dependency" if more == 1 else "dependencies"
+    return f"{names} and {more} {word}"
+
+
+def _moved(change: Change) -> str:
+    to = "to " if change.action in (Action.UPGRADE, Action.DOWNGRADE) else ""
+    return f"{change.package.name} {to}{change.package.version}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from jupyter_pkgmgr.model import Event, EventKind, Phase, Plan
 
-from .rendered import Rendered, block, clean, esc, muted
+from .rendered import Rendered, block, clean, esc, monospaced, muted
 
 __all__ = ["Progress"]
 
@@ -35,7 +35,8 @@ class _Line:
     totals: dict[str, int] = field(default_factory=dict)
     finished: set[tuple[Phase | None, str]] = field(default_factory=set)
     started: float = field(default_factory=time.monotonic)
-    state: str = "running"
+    state: str = ""
+    """``started``, ``finished``, or how it ended otherwise."""
 
 
 class Progress:
@@ -54,6 +55,8 @@ class Progress:
         }
         self._counts = {number: len(step.plan.changes) for number, step in enumerate(plan.steps)}
         self._shown: dict[int, float] = {}
+        self._late: set[int] = set()
+        """Lines whose newest state waits for its turn."""
         self._output: list[str] = []
 
     def __call__(self, event: Event) -> None:
@@ -70,53 +73,84 @@ class Progress:
         if self._verbose:
             self._output.append(clean(event.message))
             text = "\n".join(self._output)
-            pre = f'<pre style="margin:0;font-size:90%">{esc(text)}</pre>'
-            self._show("output", Rendered(text=text, html=block(pre)))
+            self._show("output", Rendered(text=text, html=block(monospaced(text))))
+
+    def end(self, state: str) -> None:
+        """Say how the step that runs ended if not by finishing: nothing must look as if it went on."""
+        with self._lock:
+            for number, line in self._lines.items():
+                if line.state == "started":
+                    line.state = state
+                    self._show(f"step-{number}", self._render(number, line))
 
     def _take(self, number: int, line: _Line, event: Event) -> None:
         if event.kind is EventKind.PACKAGE:
-            line.current = event.package
-            if event.done is not None:
-                line.done[event.package] = event.done
-            if event.total is not None:
-                line.totals[event.package] = event.total
-            if event.state == "finished":
-                line.finished.add((event.phase, event.package))
+            _take_package(line, event)
+        elif event.kind is EventKind.PHASE:
+            line.current = ""
         if event.phase is not None:
             line.phase = event.phase
         if event.kind is EventKind.STEP:
             line.state = event.state
             if event.state == "started":
                 line.started = time.monotonic()
-        final = line.state == "finished"
-        now = time.monotonic()
-        if final or now - self._shown.get(number, 0.0) >= INTERVAL:
-            self._shown[number] = now
-            self._show(f"step-{number}", self._render(number, line))
+        wait = self._shown.get(number, 0.0) + INTERVAL - time.monotonic()
+        if line.state == "finished" or wait <= 0:
+            self._update(number, line)
+        elif number not in self._late:  # the last event before a long download must not be the one that is lost
+            self._late.add(number)
+            timer = threading.Timer(wait, self._catch_up, (number, line))
+            timer.daemon = True
+            timer.start()
+
+    def _catch_up(self, number: int, line: _Line) -> None:
+        with self._lock:
+            self._late.discard(number)
+            if line.state == "started":
+                self._update(number, line)
+
+    def _update(self, number: int, line: _Line) -> None:
+        self._shown[number] = time.monotonic()
+        self._show(f"step-{number}", self._render(number, line))
 
     def _render(self, number: int, line: _Line) -> Rendered:
         if line.state == "finished":
             count = self._counts[number]
             text = f"{count} {'change' if count == 1 else 'changes'} in {time.monotonic() - line.started:.1f} s"
-        else:
+        elif line.state in ("", "started"):
             text = self._running(number, line)
+        else:
+            text = line.state
         return Rendered(text=clean(f"{line.title}: {text}"), html=block(f"{esc(line.title)}: {muted(esc(text))}"))
 
     def _running(self, number: int, line: _Line) -> str:
         words = [_WORDS[line.phase] if line.phase else "starting"]
-        finished = sum(1 for phase, _ in line.finished if phase is line.phase)
-        if line.phase in (Phase.DOWNLOAD, Phase.LINK) and finished:
-            words.append(f"{finished} of {self._counts[number]}")
         if line.current:
             words.append(line.current)
+        facts = []
+        finished = sum(1 for phase, _ in line.finished if phase is line.phase)
+        if line.phase in (Phase.DOWNLOAD, Phase.LINK) and finished:
+            facts.append(f"{finished} of {self._counts[number]}")
         if line.phase is Phase.DOWNLOAD and line.totals:
             done = sum(min(line.done.get(name, 0), total) for name, total in line.totals.items())
-            words.append(f"({_megabytes(done)} of {_megabytes(sum(line.totals.values()))} MB)")
-        return " ".join(words)
+            facts.append(_megabytes(done, sum(line.totals.values())))
+        return " ".join([*words, f"({', '.join(facts)})"] if facts else words)
 
 
-def _megabytes(count: int) -> str:
-    return f"{count / 1_000_000:.1f}"
+def _take_package(line: _Line, event: Event) -> None:
+    line.current = event.package
+    if event.done is not None:
+        line.done[event.package] = event.done
+    if event.total is not None:
+        line.totals[event.package] = event.total
+    if event.state == "finished":
+        line.finished.add((event.phase, event.package))
+        line.done[event.package] = line.totals.get(event.package, line.done.get(event.package, 0))
+
+
+def _megabytes(done: int, total: int) -> str:
+    """Bytes of those that are known; not every tool counts them before a package is there."""
+    return f"{done / 1_000_000:.1f} of {total / 1_000_000:.1f} MB" if done else f"{total / 1_000_000:.1f} MB"
 
 
 def _message(event: Event) -> Rendered:

@@ -13,7 +13,19 @@ from dataclasses import dataclass
 
 from jupyter_pkgmgr.model import redact
 
-__all__ = ["MUTED", "Rendered", "block", "clean", "columns", "esc", "muted", "plain", "preformatted", "table"]
+__all__ = [
+    "MUTED",
+    "Rendered",
+    "block",
+    "clean",
+    "columns",
+    "esc",
+    "monospaced",
+    "muted",
+    "plain",
+    "preformatted",
+    "table",
+]
 
 MUTED = "var(--jp-content-font-color2, #666)"
 _BORDER = "var(--jp-border-color2, #ccc)"
@@ -50,7 +62,13 @@ def block(inner: str, *, color: str = "inherit") -> str:
 
 def preformatted(text: str) -> Rendered:
     """Text whose columns matter."""
-    return Rendered(text=clean(text), html=block(f'<pre style="margin:0;font-size:90%">{esc(text)}</pre>'))
+    return Rendered(text=clean(text), html=block(monospaced(text)))
+
+
+def monospaced(text: str) -> str:
+    """Markup for text whose columns matter; pages outside JupyterLab set ``pre`` in the font around it."""
+    style = "margin:0;font-size:90%;font-family:var(--jp-code-font-family, monospace);white-space:pre-wrap"
+    return f'<pre style="{style}">{esc(text)}</pre>'
 
 
 def muted(inner: str) -> str:

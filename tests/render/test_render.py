@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,16 @@ from jupyter_pkgmgr.model import (
     Verb,
 )
 from jupyter_pkgmgr.model.errors import PkgError
-from jupyter_pkgmgr.render import Progress, Rendered, render_error, render_outcome, render_plan, render_satisfied
+from jupyter_pkgmgr.render import (
+    Progress,
+    Rendered,
+    preformatted,
+    render_error,
+    render_outcome,
+    render_plan,
+    render_satisfied,
+)
+from jupyter_pkgmgr.render import progress as progress_module
 
 ENVIRONMENT = Environment(prefix=Path("/env"), kind=EnvironmentKind.VENV, owner="uv", name="demo")
 
@@ -73,7 +83,7 @@ def test_a_long_plan_folds_plain_dependencies_and_nothing_else() -> None:
     short, full = render_plan(plan), render_plan(plan, verbose=True)
     assert "pandas" in short.text
     assert "2 → 1" in short.text
-    assert "30 more dependencies" in short.text
+    assert "… and 30 dependencies (-v shows them)" in short.text
     assert "dep-7" not in short.text
     assert "dep-7" in short.html  # behind a fold
     assert "dep-7" in full.text
@@ -158,3 +168,75 @@ def test_raw_output_is_shown_when_verbose() -> None:
     progress(Event(kind=EventKind.OUTPUT, step=0, message="one"))
     progress(Event(kind=EventKind.OUTPUT, step=0, message="two"))
     assert shown["output"] == "one\ntwo"
+
+
+def test_a_result_says_to_which_version_a_package_moved() -> None:
+    upgrade = Change(action=Action.UPGRADE, before=package("six", "1.16"), after=package("six", "1.17"), requested=True)
+    text = render_outcome(Outcome(plan=plan_of(upgrade), seconds=0, fingerprint="f")).text
+    assert text == "✔ Upgraded six to 1.17 (0.0 s)"
+
+
+def test_what_moves_along_is_not_called_a_dependency() -> None:
+    changes = (
+        Change(action=Action.DOWNGRADE, before=package(name, "2"), after=package(name, "1"), requested=name == "numpy")
+        for name in ("numpy", "pandas")
+    )
+    text = render_outcome(Outcome(plan=plan_of(*changes), seconds=0, fingerprint="f")).text
+    assert text == "✔ Downgraded numpy to 1 and 1 more (0.0 s)"
+
+
+def test_text_with_columns_brings_its_own_font() -> None:
+    """A page made by nbconvert has no fixed-width font for ``pre``, JupyterLab has."""
+    shown: dict[str, Rendered] = {}
+    Progress(plan_of(install("pandas")), shown.__setitem__, verbose=True)(
+        Event(kind=EventKind.OUTPUT, step=0, message="columns")
+    )
+    for rendered in (preformatted("a  b"), render_error(PkgError("x", detail="a  b"), verbose=True), shown["output"]):
+        assert "monospace" in rendered.html
+
+
+class Lines:
+    """What a progress line showed, one state after the other."""
+
+    def __init__(self, *names: str) -> None:
+        self.shown: list[str] = []
+        self.newest = threading.Event()
+        self.progress = Progress(plan_of(*map(install, names)), self._show)
+        self.progress(Event(kind=EventKind.STEP, step=0, state="started"))
+
+    def _show(self, _: str, rendered: Rendered) -> None:
+        self.shown.append(rendered.text)
+        self.newest.set()
+
+    def package(self, name: str, *, state: str, total: int | None = None) -> None:
+        self.progress(
+            Event(kind=EventKind.PACKAGE, step=0, phase=Phase.DOWNLOAD, package=name, state=state, total=total)
+        )
+
+
+def test_progress_counts_a_finished_download_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_module, "INTERVAL", 0)
+    lines = Lines("pillow", "scipy")
+    lines.package("pillow", state="started", total=7_000_000)
+    assert lines.shown[-1] == "conda (rattler): downloading pillow (7.0 MB)"
+    lines.package("scipy", state="started", total=30_000_000)
+    lines.package("pillow", state="finished")
+    assert lines.shown[-1] == "conda (rattler): downloading pillow (1 of 2, 7.0 of 37.0 MB)"
+    lines.progress(Event(kind=EventKind.PHASE, step=0, phase=Phase.LINK))
+    assert lines.shown[-1] == "conda (rattler): installing"
+
+
+def test_the_last_event_before_a_pause_is_shown() -> None:
+    lines = Lines("pillow", "scipy")
+    lines.newest.clear()
+    lines.package("scipy", state="started", total=30_000_000)
+    assert lines.newest.wait(30)
+    assert lines.shown[-1] == "conda (rattler): downloading scipy (30.0 MB)"
+
+
+@pytest.mark.parametrize("state", ["stopped", "failed"])
+def test_a_step_that_is_cut_short_does_not_look_as_if_it_went_on(state: str) -> None:
+    lines = Lines("pillow")
+    lines.package("pillow", state="started", total=7_000_000)
+    lines.progress.end(state)
+    assert lines.shown[-1] == f"conda (rattler): {state}"
