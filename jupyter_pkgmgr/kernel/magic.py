@@ -24,6 +24,8 @@ class PkgMagic:
     def __init__(self, shell: Any) -> None:
         self.shell = shell
         self.service = Service()
+        self._due = verdict.Verdict()
+        """What the changes since the kernel's start ask for."""
 
     def run(self, line: str, cell: str | None = None) -> None:
         """Run one command; raises :class:`PkgError` if it fails."""
@@ -37,7 +39,8 @@ class PkgMagic:
         waiting = search_path.refresh(paths)
         if result.get("verdict_wanted"):
             found = verdict.judge(result.get("changed_files", ()), result.get("changed_packages", ()), waiting)
-            displays.show("verdict", verdict.render(found))
+            displays.show("verdict", verdict.render(found, self._due))
+            self._due = verdict.together(self._due, found)
         if interrupted:
             raise PkgError("interrupted, but the work was done already", reference="interrupted-too-late")
 

@@ -20,7 +20,7 @@ import sysconfig
 from types import ModuleType
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Set, Tuple
 
-__all__ = ["Verdict", "judge", "render"]
+__all__ = ["Verdict", "judge", "render", "together"]
 
 LEVELS = ("none", "recommended", "required")
 NAMED = 3
@@ -88,17 +88,34 @@ def judge(
     loaded = _Loaded((sys.modules if modules is None else modules) if changed else {}, paths)
     mapped = _mapped(changed, paths)
     required, recommended = _stack(packages), set()
+    libraries = set()
     for path in changed:
         if path in mapped or (path in loaded and _BINARY.search(path)):
-            required |= loaded.owners(path) or {os.path.basename(path).partition(".")[0]}
+            owners = loaded.owners(path)
+            required |= owners
+            if not owners:  # as those in numpy.libs, beside numpy
+                libraries.add(os.path.basename(path).partition(".")[0])
         elif path in loaded or _CODE.search(path):
             recommended |= loaded.owners(path)
     if _standard_library(changed, paths):
         required.add("python")
+    required = required or libraries  # nobody knows a library by its name: only where there is no module to name
     late = tuple(sorted(waiting))
     front_end = any(_FRONT_END.search(path) for path in changed) or _brings_front_end(packages)
     level = "required" if required else "recommended" if recommended or late else "none"
-    return Verdict(level, tuple(sorted(required or recommended)), late, front_end)
+    return Verdict(level, _sorted(required or recommended), late, front_end)
+
+
+def together(earlier: Verdict, later: Verdict) -> Verdict:
+    """What two changes, one after the other, ask of the kernel. The page is for each change to mention."""
+    level = max(earlier.level, later.level, key=LEVELS.index)
+    waiting = tuple(sorted({*earlier.waiting, *later.waiting}))
+    return Verdict(level, _sorted({*earlier.modules, *later.modules}), waiting)
+
+
+def _sorted(names: Iterable[str]) -> Tuple[str, ...]:
+    """Private modules last: they say little."""
+    return tuple(sorted(names, key=lambda name: (name.startswith("_"), name)))
 
 
 class _Paths:
@@ -200,9 +217,18 @@ def _normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def render(verdict: Verdict) -> Dict[str, str]:
-    """The verdict as a display: text and HTML."""
+def render(verdict: Verdict, earlier: Verdict = Verdict()) -> Dict[str, str]:  # noqa: B008  it can't be changed
+    """The verdict as a display: text and HTML.
+
+    Parameters
+    ----------
+    verdict
+        That of the change.
+    earlier
+        That of the changes before it. What they asked for is still true, until the kernel is restarted.
+    """
     sentences = []
+    due = sorted({*earlier.modules, *earlier.waiting} - {*verdict.modules, *verdict.waiting})
     are = "is" if len(verdict.modules) == 1 else "are"
     if verdict.level == "required":
         sentences.append(f"restart the kernel now: {_names(verdict.modules)} can't be exchanged while it runs")
@@ -210,12 +236,16 @@ def render(verdict: Verdict) -> Dict[str, str]:
         sentences.append(f"restart the kernel to use what changed: {_names(verdict.modules)} {are} loaded")
     if verdict.waiting:
         sentences.append(f"restart the kernel to import all of it: {_names(verdict.waiting)} runs when Python starts")
-    if verdict.level == "none":
+    if due:
+        sentences.append(f"the kernel still needs a restart for {_names(_sorted(due))}, changed before")
+    elif verdict.level == "none":
         sentences.append("no restart needed")
     if verdict.reload_page:
         sentences.append("reload the page: parts of the change run in the browser")
     text = "\n".join(sentences)
-    colour = {"none": "success", "recommended": "warn", "required": "error"}[verdict.level]
+    colour = {"none": "success", "recommended": "warn", "required": "error"}[
+        together(earlier if due else Verdict(), verdict).level
+    ]
     style = f"border-left: 3px solid var(--jp-{colour}-color1, currentColor); padding-left: 8px"
     body = "<br>".join(html.escape(sentence) for sentence in sentences)
     return {"text/plain": text, "text/html": f'<div style="{style}">{body}</div>'}

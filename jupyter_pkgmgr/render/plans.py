@@ -149,7 +149,7 @@ def render_outcome(outcome: Outcome) -> Rendered:
 
 
 def _names(changes: Sequence[Change]) -> str:
-    named = [change for change in changes if change.requested] or list(changes)[:5]
+    named = [change for change in changes if change.requested or change.action is Action.REMOVE] or list(changes)[:5]
     rest = len(changes) - len(named)
     names = ", ".join(_moved(change) for change in named[:MANY])
     more = rest + max(0, len(named) - MANY)

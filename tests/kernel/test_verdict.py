@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_pkgmgr.kernel.verdict import Verdict, judge, render
+from jupyter_pkgmgr.kernel.verdict import Verdict, judge, render, together
 
 MODULES = {
     "plain.py": "",
@@ -119,6 +119,18 @@ def test_a_library_that_a_loaded_package_has_mapped(site: Path) -> None:
     assert judge([str(library)]) == Verdict("required", ("package",))
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="this system doesn't tell what is mapped")
+def test_a_library_is_not_named_beside_the_modules_that_brought_it(site: Path) -> None:
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    library = site / "package.libs" / "libother-0352e75f.so"  # where auditwheel puts what a wheel brings
+    library.parent.mkdir()
+    shutil.copy(next(line.split(None, 5)[5] for line in lines if "libm.so" in line or "libm-" in line), library)
+    ctypes.CDLL(str(library))
+    extension = str(importlib.import_module("msgspec._core").__file__)
+    assert judge([str(library), extension]) == Verdict("required", ("msgspec",))
+    assert judge([str(library)]) == Verdict("required", ("libother-0352e75f",))
+
+
 def test_a_module_of_python_itself() -> None:
     import json.decoder  # noqa: PLC0415
 
@@ -173,6 +185,44 @@ reload the page: parts of the change run in the browser""",
 )
 def test_words(verdict: Verdict, text: str) -> None:
     assert render(verdict)["text/plain"] == text
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "text", "colour"),
+    [
+        (Verdict(), Verdict(), "no restart needed", "success"),
+        (
+            Verdict("required", ("numpy",)),
+            Verdict(),
+            "the kernel still needs a restart for numpy, changed before",
+            "error",
+        ),
+        (
+            Verdict("required", ("numpy",)),
+            Verdict("recommended", ("six",)),
+            """restart the kernel to use what changed: six is loaded
+the kernel still needs a restart for numpy, changed before""",
+            "error",
+        ),
+        (
+            Verdict("required", ("numpy",)),
+            Verdict("required", ("numpy",)),
+            "restart the kernel now: numpy can't be exchanged while it runs",
+            "error",
+        ),
+    ],
+)
+def test_what_an_earlier_change_asked_for_stays_true(earlier: Verdict, later: Verdict, text: str, colour: str) -> None:
+    """Numpy is removed and installed again: the second change only adds, but what is loaded is the first one."""
+    shown = render(later, earlier)
+    assert shown["text/plain"] == text
+    assert f"--jp-{colour}-color1" in shown["text/html"]
+
+
+def test_two_verdicts_together() -> None:
+    first, second = Verdict("required", ("numpy",), (), reload_page=True), Verdict("recommended", ("_six",), ("x.pth",))
+    assert together(first, second) == Verdict("required", ("numpy", "_six"), ("x.pth",))
+    assert together(second, first) == together(first, second)
 
 
 def test_names_are_text_in_html() -> None:

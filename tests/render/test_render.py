@@ -240,3 +240,11 @@ def test_a_step_that_is_cut_short_does_not_look_as_if_it_went_on(state: str) -> 
     lines.package("pillow", state="started", total=7_000_000)
     lines.progress.end(state)
     assert lines.shown[-1] == f"conda (rattler): {state}"
+
+
+def test_a_result_names_everything_that_was_removed() -> None:
+    changes = (
+        Change(action=Action.REMOVE, before=package(name), requested=name == "numpy") for name in ("numpy", "pandas")
+    )
+    text = render_outcome(Outcome(plan=plan_of(*changes), seconds=0, fingerprint="f")).text
+    assert text == "✔ Removed numpy 1.0, pandas 1.0 (0.0 s)"
