@@ -60,8 +60,8 @@ class Face:
     def pkg(self, line: str, cell: str | None = None) -> None:
         """Install, remove, update, list, search … packages in the environment of this kernel.
 
-        ``%pkg install pandas`` installs a package, ``%pkg list`` shows what is there, ``%pkg undo`` takes the
-        last change back, ``%pkg help`` names all verbs. ``%%pkg install`` takes one spec a line.
+        ``%pkg install pandas`` installs a package, ``%pkg list`` shows what is there, ``%pkg help`` names all
+        verbs. ``%%pkg install`` takes one spec a line.
         """
         from .satisfied import answer  # noqa: PLC0415  on first use, and the rest only if it can't answer
 

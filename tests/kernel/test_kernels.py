@@ -42,6 +42,18 @@ def attached(
         yield attach_to
 
 
+@pytest.fixture
+def unshared(kernel_python: Callable[[str], str], start_kernel: StartKernel, tmp_path: Path) -> Callable[[str], Kernel]:
+    """Attach to a kernel that no other test has: a restart stays due in it."""
+
+    def attach_to(version: str) -> Kernel:
+        kernel = start_kernel(kernel_python(version))
+        assert kernel.run(attach.source(str(make_peer(tmp_path))), silent=True, history=False).status == "ok"
+        return kernel
+
+    return attach_to
+
+
 @pytest.mark.parametrize("version", ALL)
 def test_a_silent_attachment_leaves_no_trace(
     version: str, kernel_python: Callable[[str], str], start_kernel: StartKernel
@@ -179,8 +191,8 @@ def test_a_second_interrupt_ends_a_stubborn_service(attached: Callable[[str], Ke
 
 
 @pytest.mark.parametrize("version", ["3.8", VERSIONS[-1]])
-def test_what_was_installed_can_be_imported_in_the_next_line(version: str, attached: Callable[[str], Kernel]) -> None:
-    kernel = attached(version)
+def test_what_was_installed_can_be_imported_in_the_next_line(version: str, unshared: Callable[[str], Kernel]) -> None:
+    kernel = unshared(version)
     site = kernel.value("__import__('sysconfig').get_path('purelib')")
     assert kernel.run("import fresh_module").error["evalue"] == "No module named 'fresh_module'"
     installed = kernel.run(f"%pkg write {site}/fresh_module/__init__.py answer=42\nimport fresh_module")
@@ -195,12 +207,15 @@ def test_what_was_installed_can_be_imported_in_the_next_line(version: str, attac
 
 
 @pytest.mark.parametrize("version", ["3.8", VERSIONS[-1]])
-def test_the_verdict_names_what_is_loaded(version: str, attached: Callable[[str], Kernel]) -> None:
-    kernel = attached(version)
+def test_the_verdict_names_what_is_loaded(version: str, unshared: Callable[[str], Kernel]) -> None:
+    kernel = unshared(version)
     six = kernel.value("__import__('six').__file__")
     changed = {"changed_files": [six], "changed_packages": [{"name": "six", "action": "upgrade", "distributions": []}]}
     outcome = kernel.run(f"%pkg changed {json.dumps(changed)}")
     assert outcome.texts == ["restart the kernel to use what changed: six is loaded"]
+    added = {"changed_packages": [{"name": "toolz", "action": "install", "distributions": ["toolz"]}]}
+    outcome = kernel.run(f"%pkg changed {json.dumps(added)}")
+    assert outcome.texts == ["the kernel still needs a restart for six, changed before"]
     changed = {"changed_packages": [{"name": "ipykernel", "action": "upgrade", "distributions": ["ipykernel"]}]}
     outcome = kernel.run(f"%pkg changed {json.dumps(changed)}")
     assert outcome.texts[0].startswith("restart the kernel now: ipykernel can't")
