@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from jupyter_pkgmgr.inventory import Inventory, Problem
@@ -19,6 +20,12 @@ __all__ = [
     "render_show",
     "render_why",
 ]
+
+
+MANY = 10
+"""Versions of one package that are shown without ``-v``."""
+_EXTRA = re.compile(r";.*\bextra\s*==")
+"""In a requirement: needed only for an extra, PEP 508."""
 
 
 def _lines(lines: Sequence[str]) -> str:
@@ -48,7 +55,7 @@ def _remark(package: Package, inventory: Inventory) -> str:
 def render_search(answer: SearchAnswer) -> Rendered:
     """What a search found, best match first."""
     if not answer.hits:
-        return plain("\n".join([f"nothing found for {answer.query}", *answer.notes]))
+        return plain("\n".join([f"nothing found for {answer.query}", *(f"note: {note}" for note in answer.notes)]))
     rows = [
         [
             hit.name,
@@ -59,11 +66,18 @@ def render_search(answer: SearchAnswer) -> Rendered:
         ]
         for hit in answer.hits
     ]
-    html_rows = [[f"<b>{esc(row[0])}</b>", esc(row[1]), esc(row[2]), esc(row[3]), muted(esc(row[4]))] for row in rows]
+    head = ["Package", "Newest", "From", "Installed", ""]
+    html_rows = [
+        [f"<b>{esc(row[0])}</b>", esc(row[1]), esc(row[2]), esc(hit.installed), muted(esc(row[4]))]
+        for row, hit in zip(rows, answer.hits, strict=True)
+    ]
+    # An index that can't be searched has no summaries, and most hits aren't installed: no column for nothing.
+    used = [index for index in range(len(head)) if any(row[index] for row in rows)]
+    shown = [[row[index] for index in used] for row in html_rows]
     notes = "".join(f"<div>{muted(esc(note))}</div>" for note in answer.notes)
     return Rendered(
         text=_lines([*columns(rows, indent=""), *(f"note: {note}" for note in answer.notes)]),
-        html=block(table(["Package", "Newest", "From", "Here", ""], html_rows) + notes),
+        html=block(table([head[index] for index in used], shown) + notes),
     )
 
 
@@ -83,17 +97,24 @@ def _facts(details: Details, *, verbose: bool) -> list[tuple[str, str]]:
         requested = {True: ", requested", False: ", a dependency", None: ""}[package.requested]
         build = f" {package.build}" if package.build else ""
         facts.append(("installed", f"{package.version}{build} from {package.source}{requested}"))
+    depends = details.depends if verbose else [need for need in details.depends if not _EXTRA.search(need)]
     facts += [
-        ("would come from", short_location(details.source)),
-        ("available", ", ".join(details.versions if verbose else details.versions[:10])),
+        ("available from" if details.installed else "would come from", short_location(details.source)),
+        ("available", _versions(details.versions, verbose=verbose)),
         ("licence", details.license),
         ("imports", ", ".join(details.imports)),
-        ("needs", ", ".join(details.depends)),
+        ("needs", ", ".join(depends)),
         ("needed by", ", ".join(details.needed_by)),
         ("files", f"{details.files} files" if details.files else ""),
         ("note", "; ".join(details.notes)),
     ]
     return facts
+
+
+def _versions(versions: Sequence[str], *, verbose: bool) -> str:
+    shown = versions if verbose else versions[:MANY]
+    more = len(versions) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def render_why(reasons: Reasons) -> Rendered:
