@@ -40,6 +40,7 @@ from jupyter_pkgmgr.model import (
     Plan,
     Request,
     SpecKind,
+    Verb,
     ignore_events,
     redact,
 )
@@ -167,7 +168,7 @@ class PackageService:
         try:
             return make_plan(context)
         except (PackageNotFoundError, VersionNotFoundError) as error:
-            raise _with_alternatives(error, context) from error
+            raise (_with_alternatives(error, context) if request.verb is Verb.INSTALL else error) from error
 
     def apply(self, plan: Plan, *, events: EventSink = ignore_events, cancel: Cancellation | None = None) -> Outcome:
         """Do what a plan says, and verify it.
@@ -279,11 +280,23 @@ class PackageService:
         if environment.is_conda:
             conda = read_conda_settings(environment)
             summary.append(("channels", f"{', '.join(conda.channel_names)} ({conda.channel_priority} priority)"))
-            everything += [(item.name, f"{redact(str(item.value))} ({item.source})") for item in conda.settings]
+            everything += [
+                (item.name, f"{_in_words(item.value)} ({item.source})")
+                for item in conda.settings
+                if item.name != "channels"
+            ]
         if environment.python:
             indexes = read_index_settings(environment)
-            urls = ", ".join(redact(url) for url in (indexes.index_url, *indexes.extra_index_urls))
-            summary.append(("index", f"{urls} ({indexes.source})"))
+            summary.append(("index", f"{redact(indexes.index_url)} ({indexes.source})"))
+            sources = dict(indexes.sources)
+            summary += [
+                (label, f"{_in_words(values)} ({sources.get(name, 'default')})")
+                for label, name, values in (
+                    ("more indexes", "extra_index_urls", indexes.extra_index_urls),
+                    ("links", "find_links", indexes.find_links),
+                )
+                if values
+            ]
             everything += [(name, source) for name, source in indexes.sources]
         return SettingsInForce(summary=tuple(summary), everything=(*summary, *everything))
 
@@ -315,6 +328,15 @@ class PackageService:
             unhonoured=unhonoured,
             executables=functools.partial(available_executables, environment),
         )
+
+
+def _in_words(value: object) -> str:
+    """A setting's value as one reads it: lists and maps without brackets; secrets redacted."""
+    if isinstance(value, Mapping):
+        return redact(", ".join(f"{key}: {item}" for key, item in value.items())) or "none"
+    if isinstance(value, list | tuple):
+        return redact(", ".join(map(str, value))) or "none"
+    return redact(str(value))
 
 
 def _conda_settings(environment: Environment, options: Options) -> CondaSettings | None:
@@ -380,7 +402,11 @@ def _with_alternatives(error: CatalogError, context: Context) -> CatalogError:
             specifier = spec.pep440()
             try:
                 catalog.select(spec.name, specifier, environment=context.environment, pre=context.request.options.pre)
-            except (PackageNotFoundError, VersionNotFoundError) as better:
+            except PackageNotFoundError as better:
+                if context.environment.is_conda:
+                    better.message = f"neither a channel nor an index has a package {spec.name!r}"
+                return better
+            except VersionNotFoundError as better:
                 return better
             except CatalogError:
                 return error

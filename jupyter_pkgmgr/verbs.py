@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from jupyter_pkgmgr.commands import Command, help_text
@@ -145,11 +146,11 @@ class Runner:
 
     def _list(self, command: Command) -> Report:
         inventory = self._service.inventory(self._environment)
-        patterns = [word.lower() for word in command.words]
+        patterns = [word if set("*?[") & set(word) else f"*{word}*" for word in map(str.lower, command.words)]
         packages = tuple(
             package
             for package in inventory.packages
-            if not patterns or any(pattern in package.name.lower() for pattern in patterns)
+            if not patterns or any(fnmatchcase(package.name.lower(), pattern) for pattern in patterns)
         )
         self._show("result", render_packages(packages, inventory))
         return _report(packages=packages, fingerprint=inventory.fingerprint)

@@ -155,9 +155,9 @@ class CondaCatalog:
         near = [*near, *own][:3]
         return PackageNotFoundError(
             f"no channel has a package {name!r} for {self.settings.subdir}",
-            context=tuple(f"near name: {other}" for other in near),
+            context=(f"similar names: {', '.join(near)}",) if near else (),
             note=f"channels: {', '.join(map(redact, self.settings.channel_names))}{self._note(', ')}",
-            hint=f"did you mean {near[0]}?" if near else f"%pkg search {name}",
+            hint=f"%pkg install {near[0]}" if near else f"%pkg search {name}",
         )
 
     def _no_version(self, found: VersionList, match_spec: str) -> VersionNotFoundError:

@@ -202,8 +202,8 @@ class PyPICatalog:
         if not complete:
             known |= set(names.all_names(Ecosystem.PYPI)) | self._exact(query)
             note = (
-                "the index is too large to be searched, or can't be listed: searched were the well-known names "
-                f"of {names.provenance()[0].date} and the very name that was typed"
+                "the index can't be searched; these are well-known names "
+                f"(of {names.provenance()[0].date}) and the exact one"
             )
         found = matching(query, known, limit=limit, favourites=names.popular(Ecosystem.PYPI))
         packages = tuple(
@@ -274,9 +274,9 @@ class PyPICatalog:
         near = self._near(name)
         return PackageNotFoundError(
             f"no index has a package {name!r}",
-            context=tuple(f"near name: {other}" for other in near),
+            context=(f"similar names: {', '.join(near)}",) if near else (),
             note=f"asked: {', '.join(where)}" if where else "no-index is set, and there are no find-links",
-            hint=f"did you mean {near[0]}?" if near else f"%pkg search {name}",
+            hint=f"%pkg install {near[0]}" if near else f"%pkg search {name}",
         )
 
     def _near(self, name: str) -> tuple[str, ...]:
@@ -384,8 +384,10 @@ def _exactly(found: VersionList, version: str) -> AvailableVersion:
 
 def _no_version(found: VersionList, specifier: str, allowed: list[AvailableVersion]) -> VersionNotFoundError:
     """Say which versions exist, and why those that were asked for can't be taken."""
-    shown = [item.version for item in found.versions[:_SHOWN_VERSIONS]]
-    more = len(found.versions) - len(shown)
+    usable = [item for item in found.versions if item.fits is not False and not item.prerelease and not item.yanked]
+    listed = usable or found.versions
+    shown = [item.version for item in listed[:_SHOWN_VERSIONS]]
+    more = len(listed) - len(shown)
     newest = found.newest
     reason = next((f"{item.version} {item.why_not}" for item in allowed if item.why_not), None)
     if reason is None and allowed and all(item.yanked for item in allowed):

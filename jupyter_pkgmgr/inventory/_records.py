@@ -97,7 +97,7 @@ class RecordReader:
         except OSError as error:
             return _from_file_name(path, data, f"can't be read: {error.strerror}")
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            return _from_file_name(path, data, f"is no record: {error}" if data else "is empty")
+            return _from_file_name(path, data, f"can't be read: {error}" if data else "is empty")
         return CondaEntry(
             file=os.path.basename(path),
             name=record.name,
