@@ -55,6 +55,7 @@ _NO_WHEEL = re.compile(
 )
 
 
+_NO_RECORD = re.compile(r"RECORD` file not found at: .*[/\\](?P<name>[^/\\]+?)-(?P<version>[^-/\\]+)\.dist-info")
 _NO_VERSION = re.compile(
     r"Because (?:there is no version of \S+"
     r"|only [\w.-]+?[<>=!~]\S+ is available"
@@ -214,6 +215,13 @@ def _other(report: _Report) -> PkgError:
     if "editable" in report.error:
         return InvalidSpecError(
             "uv can't install this as editable", context=(shorten(report.error),), hint="--engine pip can"
+        )
+    if match := _NO_RECORD.search(report.error):
+        return EngineError(
+            f"{match['name']} can't be removed: the list of its files (RECORD) is gone",
+            reference="missing-record",
+            hint=f"%pkg install --force-reinstall {match['name']}=={match['version']} brings it back",
+            detail=report.text,
         )
     msg = f"uv failed: {shorten(report.error, 200)}" if report.error else "uv failed"
     return EngineError(

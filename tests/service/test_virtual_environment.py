@@ -243,3 +243,16 @@ def test_doctor_reports_broken_metadata(venv_user: User) -> None:
     assert report.exit == 1
     assert "tb_alpha" in venv_user.screen or "tb-alpha" in venv_user.screen
     assert "~b-alpha" in venv_user.screen
+
+
+def test_a_package_without_its_list_of_files(venv_user: User) -> None:
+    venv_user.type("install tb-pure")
+    python = venv_user.environment.python
+    assert python is not None
+    (python.purelib / "tb_pure-2.0.dist-info" / "RECORD").unlink()
+    with pytest.raises(PkgError) as caught:
+        venv_user.type("remove tb-pure")
+    assert caught.value.reference == "missing-record"
+    venv_user.type("install --force-reinstall tb-pure==2.0")
+    venv_user.type("remove tb-pure")
+    assert venv_user.version("tb-pure") is None
