@@ -199,7 +199,7 @@ def _forced(context: Context, spec: Spec) -> Assignment | None:
     said = options.ecosystem is not None or spec.text.startswith(f"{ecosystem.value}::")
     reason = f"requested from {ecosystem.value}" if said else f"requested; only {_only(ecosystem)} takes this form"
     name = spec.name
-    if ecosystem is Ecosystem.CONDA and not spec.channel and not said:
+    if ecosystem is Ecosystem.CONDA and not spec.channel and not names.known_conda(name):
         name = names.conda_name(spec.name) or spec.name
     return Assignment(spec=spec, ecosystem=ecosystem, name=name, reason=reason)
 

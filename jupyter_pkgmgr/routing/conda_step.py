@@ -23,7 +23,7 @@ def plan_conda(context: Context, assignments: Sequence[Assignment]) -> tuple[Eng
     try:
         return ask_conda(context, assignments), []
     except ConflictError:
-        stubborn = [item for item in assignments if item.negotiable and not _solvable(context, item)]
+        stubborn = _stubborn(context, [item for item in assignments if item.negotiable])
         if not stubborn:
             raise
     moved = [
@@ -40,12 +40,16 @@ def plan_conda(context: Context, assignments: Sequence[Assignment]) -> tuple[Eng
     return (ask_conda(context, rest) if rest else None), moved
 
 
-def _solvable(context: Context, item: Assignment) -> bool:
+def _stubborn(context: Context, items: Sequence[Assignment]) -> list[Assignment]:
+    """The specs that have no solution even alone: found by halves, because a long file has few of them."""
+    if not items:
+        return []
     try:
-        ask_conda(context, [item])
+        ask_conda(context, items)
     except ConflictError:
-        return False
-    return True
+        half = len(items) // 2
+        return [*_stubborn(context, items[:half]), *_stubborn(context, items[half:])] if half else list(items)
+    return []
 
 
 def ask_conda(context: Context, assignments: Sequence[Assignment], extra: Sequence[str] = ()) -> EnginePlan:
@@ -56,7 +60,7 @@ def ask_conda(context: Context, assignments: Sequence[Assignment], extra: Sequen
         verb=context.request.verb,
         specs=(*(item.name if removing else item.text for item in assignments), *extra),
         installed=owned_by(context, Ecosystem.CONDA),
-        pins=_pins(context, assignments),
+        pins=_pins(context),
         options=context.request.options,
         conda=context.conda_settings,
         indexes=context.index_settings,
@@ -65,13 +69,11 @@ def ask_conda(context: Context, assignments: Sequence[Assignment], extra: Sequen
     return explain(plan, {item.name: item.reason for item in assignments})
 
 
-def _pins(context: Context, assignments: Sequence[Assignment]) -> tuple[str, ...]:
+def _pins(context: Context) -> tuple[str, ...]:
     """The kernel's Python minor, and what PyPI packages need of conda's; a removal moves nothing it could pin."""
     if context.request.verb is Verb.REMOVE or context.environment.python is None:
         return ()
-    named = {item.name.lower() for item in assignments}
-    python = () if "python" in named else (f"python {context.environment.python.minor}.*",)
-    return (*python, *conda_pins(context))
+    return (f"python {context.environment.python.minor}.*", *conda_pins(context))
 
 
 def owned_by(context: Context, ecosystem: Ecosystem) -> tuple[Package, ...]:

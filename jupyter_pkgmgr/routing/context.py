@@ -9,7 +9,7 @@ from typing import Protocol
 
 from jupyter_pkgmgr.engines.protocol import Engine
 from jupyter_pkgmgr.environments import CondaSettings, IndexSettings
-from jupyter_pkgmgr.inventory import Inventory, needed
+from jupyter_pkgmgr.inventory import Inventory, needed, spec_name
 from jupyter_pkgmgr.model import (
     Cancellation,
     Ecosystem,
@@ -93,7 +93,6 @@ class Context:
     def requirements_of(self, package: Package) -> list[Package]:
         """The installed packages that this one depends on directly."""
         if package.ecosystem is Ecosystem.CONDA:
-            names = [spec.replace("=", " ").split()[0] for spec in package.depends if spec]
-            return [found for name in names if (found := self.inventory.conda(name))]
+            return [found for spec in package.depends if (found := self.inventory.conda(spec_name(spec)))]
         owners = [self.inventory.distribution(item.name) for item in needed(package.depends, self.markers)]
         return [owner[0] for owner in owners if owner]

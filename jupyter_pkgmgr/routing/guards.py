@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from jupyter_pkgmgr.model import Action, Change, Ecosystem, Notice, Package, PolicyKind, Verb
+from jupyter_pkgmgr.model import Action, Change, Ecosystem, Notice, Package, PolicyKind, Spec, SpecKind, Verb
+from jupyter_pkgmgr.model.errors import InvalidSpecError
 
 from .assign import Assignment
 from .context import Context
 from .effects import Break, breaks
 
 __all__ = ["check_assignments", "check_changes", "check_policies", "clobber"]
+
+PATCHES = 64
+"""More patch releases than a Python minor ever had (3.6 and 3.7 had the most, 16 and 18)."""
 
 
 def check_policies(context: Context, *, ecosystems: set[Ecosystem]) -> tuple[list[Notice], list[Notice]]:
@@ -55,14 +60,23 @@ def check_assignments(context: Context, assignments: Sequence[Assignment]) -> li
     blockers = []
     for item in assignments:
         python = context.environment.python
-        wanted = item.spec.version.lstrip("=<>!~ ")
         names_python = item.name.lower() == "python" and item.ecosystem is Ecosystem.CONDA
-        if names_python and python and wanted and not (wanted + ".").startswith(python.minor + "."):
-            blockers.append(_python_minor(python.minor, wanted))
+        if names_python and python and not _admits_minor(item.spec, python.minor):
+            blockers.append(_python_minor(python.minor, item.spec.version.lstrip("=<>!~ ")))
         owner = context.conda_owned.get(canonicalize_name(item.name)) if item.name else None
-        if item.ecosystem is Ecosystem.PYPI and owner and not context.request.options.force:
+        only_extras = item.spec.kind is SpecKind.NAME and item.spec.extras  # what conda owns is held: it may well do
+        if item.ecosystem is Ecosystem.PYPI and owner and not only_extras and not context.request.options.force:
             blockers.append(clobber(item.name, owner))
     return blockers
+
+
+def _admits_minor(spec: Spec, minor: str) -> bool:
+    """Whether some patch release of this Python minor fits a spec; conda's own grammar is left to its solver."""
+    try:
+        specifier = SpecifierSet(spec.pep440())
+    except InvalidSpecError:
+        return True
+    return any(specifier.contains(f"{minor}.{patch}", prereleases=True) for patch in range(PATCHES))
 
 
 def check_changes(context: Context, changes: Sequence[Change]) -> tuple[list[Notice], list[Notice]]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from email.parser import BytesParser
+from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from jupyter_pkgmgr.catalog.metadata import metadata_in_wheel
 from jupyter_pkgmgr.inventory import needed
-from jupyter_pkgmgr.model import Action, Change, EnginePlan, Package, Spec, SpecKind
+from jupyter_pkgmgr.model import Action, Change, EnginePlan, OriginKind, Package, Spec, SpecKind
 from jupyter_pkgmgr.model.errors import CatalogError, ConflictError
 
 from .assign import Assignment, available_in_channels, conda_candidates
@@ -47,19 +50,28 @@ def plan_both(
         wanted = _wanted(context, pypi, step.plan, known={*taken, *refused})
         if not wanted:
             break
-        try:
-            specs = [item.spec for item in (*taken.values(), *wanted)]
-            new_conda = ask_conda(context, conda, extra=specs)
-            new_step = plan_pypi(context, pypi, new_conda.changes)
-        except (ConflictError, CatalogError):
-            new_step = replace(step, blockers=())
-            new_conda = None
-        if new_conda is None or new_step.blockers:
-            refused |= {item.name for item in wanted}  # the channels' builds don't fit: PyPI's do
-        else:
-            conda_plan, step = new_conda, new_step
-            taken |= {item.name: item for item in wanted}
+        # Where they don't fit together, one by one: those that the channels can't give come from PyPI
+        for group in (wanted, *((item,) for item in wanted)):
+            if all(item.name in taken for item in group):
+                continue
+            found = _with_dependencies(context, conda, pypi, [*taken.values(), *group])
+            if found is not None:
+                conda_plan, step = found
+                taken |= {item.name: item for item in group}
+        refused |= {item.name for item in wanted} - taken.keys()
     return (_explain(conda_plan, taken) if conda_plan else None), step
+
+
+def _with_dependencies(
+    context: Context, conda: Sequence[Assignment], pypi: Sequence[Assignment], dependencies: Sequence[_Dependency]
+) -> tuple[EnginePlan, PyPIStep] | None:
+    """Both steps with some dependencies from conda; ``None`` where the channels' builds don't fit."""
+    try:
+        plan = ask_conda(context, conda, extra=[item.spec for item in dependencies])
+        step = plan_pypi(context, pypi, plan.changes)
+    except (ConflictError, CatalogError):
+        return None
+    return None if step.blockers else (plan, step)
 
 
 def _explain(plan: EnginePlan, taken: Mapping[str, _Dependency]) -> EnginePlan:
@@ -81,7 +93,10 @@ def _wanted(
 
     Only what the packages that must come from PyPI need directly: conda brings their own dependencies along.
     """
-    requested: dict[str, Spec] = {canonicalize_name(item.name): item.spec for item in pypi}
+    files = _wheels(pypi)
+    requested: dict[str, Spec] = {canonicalize_name(item.name): item.spec for item in pypi if item.name}
+    requested |= {name: spec for name, (spec, _) in files.items()}
+    wheels = {name: lines for name, (_, lines) in files.items()}
     missing = {
         canonicalize_name(change.package.name): change
         for change in plan.changes
@@ -94,32 +109,53 @@ def _wanted(
     mapped = {name: next((item for item in names if item in there), None) for name, names in candidates.items()}
     staying = [change for change in plan.changes if not mapped.get(canonicalize_name(change.package.name))]
     skip = set(known)
-    found: dict[str, _Dependency] = {}
-    for needed_by, name, version in _needs(context, staying, requested):
+    needed_by: dict[str, str] = {}
+    versions: dict[str, list[str]] = {}
+    for dependent, name, version in _needs(context, staying, requested, wheels):
         conda_name = mapped.get(name)
-        if conda_name is None or conda_name in skip:
-            continue
-        earlier = found.get(conda_name)
-        spec = Spec(text=name, kind=SpecKind.NAME, name=conda_name, version=version).match_spec()
-        if earlier is not None and version:
-            spec = f"{earlier.spec},{version}" if " " in earlier.spec else spec
-        found[conda_name] = _Dependency(
-            name=conda_name, spec=spec, needed_by=earlier.needed_by if earlier else needed_by
-        )
-    return tuple(found.values())
+        if conda_name is not None and conda_name not in skip:
+            needed_by.setdefault(conda_name, dependent)
+            versions.setdefault(conda_name, []).extend([version] if version else [])
+    return tuple(
+        _Dependency(name=name, spec=_match_spec(name, versions[name]), needed_by=dependent)
+        for name, dependent in needed_by.items()
+    )
+
+
+def _wheels(pypi: Sequence[Assignment]) -> dict[str, tuple[Spec, tuple[str, ...]]]:
+    """The requested wheels that lie on this disk: canonical name to spec and ``Requires-Dist`` lines."""
+    found: dict[str, tuple[Spec, tuple[str, ...]]] = {}
+    for item in pypi:
+        path = Path(item.spec.location)
+        if item.spec.kind is SpecKind.PATH and path.suffix == ".whl":
+            with path.open("rb") as file:
+                text = metadata_in_wheel(file, path.name)
+            lines = BytesParser().parsebytes(text, headersonly=True).get_all("Requires-Dist", [])
+            found[canonicalize_name(path.name.partition("-")[0])] = (item.spec, tuple(map(str, lines)))
+    return found
+
+
+def _match_spec(conda_name: str, versions: Sequence[str]) -> str:
+    version = ",".join(dict.fromkeys(versions))
+    return Spec(text=conda_name, kind=SpecKind.NAME, name=conda_name, version=version).match_spec()
 
 
 def _needs(
-    context: Context, staying: Sequence[Change], requested: Mapping[str, Spec]
+    context: Context,
+    staying: Sequence[Change],
+    requested: Mapping[str, Spec],
+    wheels: Mapping[str, tuple[str, ...]],
 ) -> Iterable[tuple[str, str, str]]:
     """(dependent, canonical name needed, version constraint) for every direct need of the staying packages.
 
-    A package whose metadata can't be read before it is built (a path, a repository) tells nothing: its
+    A package whose metadata can't be read before it is built (a folder, a repository) tells nothing: its
     dependencies come from PyPI with it.
     """
     packages: list[Package] = [change.after for change in staying if change.after is not None]
-    metadata = context.index_metadata({package.name: package.version for package in packages})
-    by_name = {canonicalize_name(name): lines for name, lines in metadata.items()}
+    indexed = [item for item in packages if item.origin.kind in (OriginKind.INDEX, OriginKind.UNKNOWN)]
+    metadata = context.index_metadata({package.name: package.version for package in indexed})
+    by_name: dict[str, tuple[str, ...]] = {canonicalize_name(name): lines for name, lines in metadata.items()}
+    by_name |= wheels
     for package in packages:
         key = canonicalize_name(package.name)
         spec = requested.get(key)

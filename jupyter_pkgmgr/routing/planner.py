@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from jupyter_pkgmgr.model import Action, Ecosystem, EnginePlan, Notice, Plan, Step, Verb
+from jupyter_pkgmgr.model import Action, Ecosystem, EnginePlan, Notice, Plan, SpecKind, Step, Verb
+from jupyter_pkgmgr.model.errors import EnvironmentProblem, PackageNotFoundError, PkgError
 
-from .assign import Assigned, assign
+from .assign import Assigned, Assignment, assign
 from .conda_step import plan_conda
 from .context import Context
 from .guards import check_assignments, check_changes, check_policies
@@ -68,10 +69,28 @@ def _engine_plans(context: Context, assigned: Assigned) -> tuple[list[EnginePlan
     if conda or (update_all and context.environment.is_conda):
         conda_plan, moved = plan_conda(context, conda)
         pypi += moved
+    if context.environment.python is None and pypi:
+        raise _no_python(context, pypi)
     if context.environment.python is None or not (pypi or update_all):
         return _conda_plans(context, conda_plan), []
     conda_plan, step = plan_both(context, conda, pypi, conda_plan)
     return [*_conda_plans(context, conda_plan), step.plan], list(step.blockers)
+
+
+def _no_python(context: Context, items: Sequence[Assignment]) -> PkgError:
+    """PyPI packages need an interpreter; a name that no channel has is simply not there."""
+    typed = ", ".join(item.spec.text for item in items)
+    if all(item.spec.ecosystem is None and item.spec.kind is SpecKind.NAME for item in items):
+        return PackageNotFoundError(
+            f"no configured channel has {typed}",
+            note=f"{context.environment.name} has no Python, so nothing can come from PyPI",
+            hint="-c CHANNEL looks in another channel",
+        )
+    return EnvironmentProblem(
+        f"{context.environment.name} has no Python, so {typed} can't be installed from PyPI",
+        reference="no-python",
+        hint="install python from a conda channel first",
+    )
 
 
 def _conda_plans(context: Context, conda_plan: EnginePlan | None) -> list[EnginePlan]:

@@ -9,12 +9,13 @@ version; conda looks after their dependencies) for what conda will bring.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from jupyter_pkgmgr import names
 from jupyter_pkgmgr.inventory import Inventory
@@ -36,23 +37,38 @@ def distributions_after(inventory: Inventory, changes: Sequence[Change]) -> dict
         if found is not None:
             versions[name] = found[1]
     for change in changes:
-        provided = _provided(change.before) if change.before else ()
+        provided = dict(change.before.provides) if change.before else {}
         for name in provided:
             versions.pop(name, None)
-        if change.after is not None:
-            for name in provided or distributions_of(change.after):
-                versions[name] = change.after.version
+        if change.after is not None and change.before is not None and provided:
+            versions |= _moved(provided, change.before.version, change.after.version)
+        elif change.after is not None and _is_pep440(change.after.version):
+            versions |= dict.fromkeys(distributions_of(change.after), change.after.version)
     return versions
 
 
-def _provided(package: Package) -> tuple[str, ...]:
-    return tuple(name for name, _ in package.provides)
+def _moved(provided: Mapping[str, str], before: str, after: str) -> dict[str, str]:
+    """Distributions of a package that changes: those that have its version move with it, the others are left alone.
+
+    conda's ``pyqt`` 5.15 brings ``pyqt5-sip`` 12.13, and nobody knows what the next one brings.
+    """
+    return {name: after if version == before else version for name, version in provided.items()}
+
+
+def _is_pep440(version: str) -> bool:
+    try:
+        Version(version)
+    except InvalidVersion:
+        return False
+    return True
 
 
 def distributions_of(package: Package) -> tuple[str, ...]:
     """Canonical names of the Python distributions that a conda package from a channel is expected to bring."""
     known = names.pypi_names(package.name)
-    return tuple(canonicalize_name(name) for name in (known if known is not None else (package.name,)))
+    if known is None:  # conda's names may begin with "_", a distribution's may not
+        known = () if package.name.startswith("_") else (package.name,)
+    return tuple(canonicalize_name(name) for name in known)
 
 
 @contextmanager
@@ -70,6 +86,7 @@ def shadow(environment: Environment, inventory: Inventory, changes: Sequence[Cha
                 package.ecosystem is Ecosystem.PYPI
                 and package.location
                 and package.location.name.endswith(".dist-info")
+                and canonicalize_name(package.name) not in conda  # PyPI's copy makes way for conda's
             ):
                 (site_packages / package.location.name).symlink_to(package.location)
         for name, version in conda.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -80,12 +81,27 @@ def _broken(plan: Plan, before: Inventory, after: Inventory) -> Iterator[str]:
     conda = any(change.package.ecosystem is Ecosystem.CONDA for change in plan.changes)
     # A conda package's name needn't be its distribution's: then everything is looked at.
     problems = after.broken_dependencies(None if conda else changed)
-    known = {problem.message for problem in before.broken_dependencies()} if problems else set()
+    # Who needs whom, not the message: that has versions in it, and what was broken may be broken differently now.
+    known = {problem.packages for problem in before.broken_dependencies()} if problems else set()
     accepted = {notice.message for notice in plan.warnings}
+    solved = _held_together_by_conda(plan, after)
     for problem in problems:
         own = {canonicalize_name(name) for name in problem.packages} & changed
-        if problem.message not in known | accepted and not plan.request.options.force and not _asked_for(plan, own):
+        if problem.packages in known or problem.message in accepted or problem.path in solved:
+            continue
+        if not plan.request.options.force and not _asked_for(plan, own):
             yield problem.message
+
+
+def _held_together_by_conda(plan: Plan, after: Inventory) -> set[Path]:
+    """Metadata of distributions whose own requirements don't count: conda's depends do, and its solver saw to those.
+
+    Many packages of conda-forge carry ``Requires-Dist`` lines that conda meets in another way, or on purpose not.
+    """
+    moved = {change.package.key for change in plan.changes if change.package.ecosystem is Ecosystem.CONDA}
+    if not moved:
+        return set()
+    return {item.path for item in after.distributions.values() if item.owner.ecosystem is Ecosystem.CONDA}
 
 
 def _asked_for(plan: Plan, packages: AbstractSet[str]) -> bool:
