@@ -48,6 +48,18 @@ ALIASES = {
     "check": "doctor",
 }
 CHANGING = frozenset(Verb)
+_WITHOUT_EFFECT = (
+    "--no-cache-dir",
+    "--no-cache",
+    "--disable-pip-version-check",
+    "--no-input",
+    "--no-warn-script-location",
+    "--no-warn-conflicts",
+    "--prefer-binary",
+    "--use-pep517",
+)
+"""Options of pasted commands that change nothing about the result here: taken, and left alone."""
+_WITHOUT_EFFECT_WITH_VALUE = ("--progress-bar", "--root-user-action")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +86,8 @@ class _Parser(argparse.ArgumentParser):
         verb = self.prog.split()[-1]
         unknown = message.removeprefix("unrecognized arguments: ")
         if unknown != message:
-            message = f"{unknown} is no option of {verb}, and a package can't begin with '-'"
+            package = ", and a package can't begin with '-'" if verb in CHANGING else ""
+            message = f"{unknown} is no option of {verb}{package}"
         raise UsageError(message, hint=f"%pkg help {verb} lists the options")
 
     def exit(self, status: int = 0, message: str | None = None) -> Never:
@@ -125,6 +138,8 @@ def parse_arguments(words: Sequence[str], *, base: Path, typed: str = "", specs:
     dry_run = verb == "plan"
     if dry_run:
         verb, rest = _planned_verb(rest)
+    if {"-h", "--help"} & set(rest):
+        return Command(verb="help", words=(verb,))
     parser = build_parser(verb)
     arguments = parser.parse_intermixed_args(join_constraints(rest) if verb in CHANGING else rest)
     if verb not in CHANGING:
@@ -142,8 +157,9 @@ def parse_arguments(words: Sequence[str], *, base: Path, typed: str = "", specs:
 
 
 def _unknown_verb(verb: str) -> UsageError:
-    near = [known for known in VERBS if known.startswith(verb)] or get_close_matches(verb, VERBS, n=1)
-    hint = f"did you mean: %pkg {near[0]}" if near else f"%pkg install {verb}" if verb.isidentifier() else "%pkg help"
+    near = [known for known in VERBS if known.startswith(verb)] or get_close_matches(verb, VERBS, n=1, cutoff=0.75)
+    offer = f"%pkg install {verb}, or %pkg help" if verb.isidentifier() else "%pkg help"
+    hint = f"%pkg {near[0]} …" if near else offer
     return UsageError(f"%pkg has no verb {verb!r}", reference="unknown-verb", hint=hint)
 
 
@@ -157,6 +173,8 @@ def _reading(verb: str, arguments: argparse.Namespace) -> Command:
     words = tuple(arguments.words)
     if verb in {"show", "why", "search"} and not words:
         raise UsageError(f"{verb} needs a name", hint=f"%pkg {verb} pandas")
+    if verb == "search" and arguments.limit < 1:
+        raise UsageError(f"--limit {arguments.limit} shows nothing", hint="%pkg search --limit 20 pandas")
     return Command(
         verb=verb,
         words=words,
@@ -186,13 +204,30 @@ def _changing_options(parser: argparse.ArgumentParser, verb: str) -> None:
     add("-y", "--yes", action="store_true", help="don't ask (in a notebook nothing ever does)")
     add("-q", "--quiet", action="store_true", help="only the result")
     add("--dry-run", action="store_true", help="show the plan and do nothing")
-    add("--conda", dest="ecosystem", action="store_const", const=Ecosystem.CONDA, help="take every spec from conda")
-    add("--pip", "--pypi", dest="ecosystem", action="store_const", const=Ecosystem.PYPI, help="… from PyPI")
+    either = parser.add_mutually_exclusive_group().add_argument
+    either("--conda", dest="ecosystem", action="store_const", const=Ecosystem.CONDA, help="take every spec from conda")
+    either("--pip", "--pypi", dest="ecosystem", action="store_const", const=Ecosystem.PYPI, help="… from PyPI")
     add("--engine", metavar="NAME", help="use this tool: uv, pip, rattler, conda, mamba or micromamba")
     add("--force", action="store_true", help="accept what would be blocked for overwriting or breaking a package")
     add("--override-frozen", action="store_true", help="change an environment that its owner has frozen")
     add("--break-system-packages", action="store_true", help="change a Python that the system's package manager owns")
     add("--offline", action="store_true", help="use only what is in the caches")
+    for flag in _WITHOUT_EFFECT:
+        add(flag, action="store_true", help=argparse.SUPPRESS)
+    for flag in _WITHOUT_EFFECT_WITH_VALUE:
+        add(flag, help=argparse.SUPPRESS)
+    if verb == "update":
+        add("-U", "--upgrade", "--all", action="store_true", dest="everything", help=argparse.SUPPRESS)
+    if verb in ("install", "remove"):
+        add(
+            "-r",
+            "--requirement",
+            "--file",
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="requirements.txt, or environment.yml",
+        )
     for flag in ("-n", "--name", "-p", "--prefix", "--user", "-t", "--target", "--root"):
         add(flag, action=_Elsewhere, help=argparse.SUPPRESS)
     if verb == "remove":
@@ -218,15 +253,6 @@ def _changing_options(parser: argparse.ArgumentParser, verb: str) -> None:
     if verb == "install":
         add("-U", "--upgrade", action="store_true", help="newest version, even if the installed one would do")
         add("--force-reinstall", action="store_true", help="write the files again")
-        add(
-            "-r",
-            "--requirement",
-            "--file",
-            action="append",
-            default=[],
-            metavar="FILE",
-            help="requirements.txt, or environment.yml",
-        )
         add("-e", "--editable", action="append", default=[], metavar="PATH", help="a project, as editable")
 
 
@@ -269,20 +295,33 @@ def _request(verb: str, arguments: argparse.Namespace, *, base: Path, typed: str
     )
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # too long for a file name
+        return False
+
+
+def _local(place: str, base: Path) -> str:
+    """A folder as an absolute path, because tools run in a folder of their own; anything else as it is."""
+    path = base / Path(place).expanduser() if "://" not in place else None
+    return str(path.resolve()) if path is not None and path.exists() else place
+
+
 def _options(arguments: argparse.Namespace, files: Sequence[Requirements], *, base: Path) -> Options:
     def get(name: str, default: Any) -> Any:
         return getattr(arguments, name, default)
 
     channels, constraints = list(get("channel", [])), [base / name for name in get("constraint", [])]
     for value in get("channel_or_constraint", []):
-        if (base / value).is_file() or value.endswith(".txt"):
+        if value.endswith(".txt") or _is_file(base / value):
             constraints.append(base / value)
         else:
-            channels.append(value)
-    for path in constraints:
-        if not path.is_file():
-            raise UsageError(f"there is no constraint file {path}", reference="path-not-found")
+            channels.append(_local(value, base) if value.startswith((".", "~")) else value)
     constraints += [path for file in files for path in file.constraints]
+    for path in constraints:
+        if not _is_file(path):
+            raise UsageError(f"there is no constraint file {path}", reference="path-not-found")
     return Options(
         upgrade=get("upgrade", False),
         pre=get("pre", False) or any(file.pre for file in files),
@@ -294,7 +333,10 @@ def _options(arguments: argparse.Namespace, files: Sequence[Requirements], *, ba
         override_channels=get("override_channels", False) or any(file.override_channels for file in files),
         index_url=get("index_url", None) or next((file.index_url for file in files if file.index_url), None),
         extra_index_urls=(*get("extra_index_url", []), *(url for file in files for url in file.extra_index_urls)),
-        find_links=(*get("find_links", []), *(link for file in files for link in file.find_links)),
+        find_links=(
+            *(_local(link, base) for link in get("find_links", [])),
+            *(link for file in files for link in file.find_links),
+        ),
         no_index=get("no_index", False),
         constraints=tuple(constraints),
         no_build=get("no_build", False) or False,

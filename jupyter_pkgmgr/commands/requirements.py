@@ -20,6 +20,7 @@ __all__ = ["Requirements", "read_requirements"]
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z0-9_]+)\}")
+_OPTION = re.compile(r"(?P<name>--[a-z0-9-]+|-[a-z])(?:\s*=\s*|\s+|$|(?<=^-[a-z])(?=\S))(?P<value>.*)")
 _OPTIONS = {
     "-r": "requirement",
     "--requirement": "requirement",
@@ -120,8 +121,12 @@ def _refuse_hashes(line: str) -> None:
 
 
 def _option(line: str, path: Path, found: Requirements, *, parents: tuple[Path, ...]) -> None:
-    name, _, value = line.replace("=", " ", 1).partition(" ") if line.startswith("--") else line.partition(" ")
-    value = " ".join(shlex.split(value))
+    found_option = _OPTION.fullmatch(line)
+    name, value = (found_option["name"], found_option["value"]) if found_option else (line, "")
+    try:
+        value = " ".join(shlex.split(value))
+    except ValueError:
+        raise InvalidSpecError("a quotation mark is never closed", reference="usage") from None
     match _OPTIONS.get(name):
         case "requirement":
             _read_requirements_file(path.parent / value, found, parents=parents)

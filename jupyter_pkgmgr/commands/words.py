@@ -28,27 +28,32 @@ def split_line(line: str) -> list[str]:
     try:
         words = list(lexer)
     except ValueError as error:
+        if line.rstrip().endswith("\\"):
+            raise UsageError("the line ends with a backslash, and nothing follows") from error
         raise UsageError("a quotation mark is never closed", hint='%pkg install "pandas>=2"') from error
     comment = next((index for index, word in enumerate(words) if word.startswith("#")), len(words))
     return words[:comment]
 
 
 def join_constraints(words: Sequence[str]) -> list[str]:
-    """Put ``x >= 1`` and ``x >=1`` back together: nobody who types that means three packages."""
+    """Put ``x >= 1``, ``x >=1`` and ``x @ URL`` back together: nobody who types that means three packages."""
     joined: list[str] = []
     for word in words:
         if joined and not joined[-1].startswith("-") and _continues(joined[-1], word):
-            joined[-1] += word
+            joined[-1] += f" {word}" if "@" in (word, joined[-1][-1:]) else word
         else:
             joined.append(word)
     return joined
 
 
 def _continues(before: str, word: str) -> bool:
+    if "://" in before:
+        return False  # an option's value: a signed URL may end in "="
     if _OPERATOR.match(word):
         return True
-    last = re.split(r"[\s,]", before)[-1]
-    return bool(_OPERATOR.search(before)) and (before.endswith(",") or bool(_OPERATOR.fullmatch(last[-2:] or " ")))
+    if word == "@" or before.endswith(" @"):
+        return True
+    return bool(_OPERATOR.search(before)) and before.endswith((",", "=", "<", ">"))
 
 
 _RUNNERS = {"pip", "pip3", "conda", "mamba", "micromamba", "uv"}
@@ -60,12 +65,12 @@ def unwrap(words: Sequence[str]) -> list[str]:
     Which tool was pasted says nothing about where the package should come from: that is decided afresh.
     """
     rest = list(words)
-    if rest and rest[0].startswith(("!", "%")):
-        rest[0] = rest[0].lstrip("!%")
+    if rest and rest[0].startswith(("!", "%", "$")):
+        rest[0] = rest[0].lstrip("!%$")
         rest = rest if rest[0] else rest[1:]
     if rest and rest[0] == "sudo":
         rest = rest[1:]
-    if len(rest) > 2 and re.fullmatch(r"(?:.*/)?python[\d.]*|py", rest[0]) and rest[1] == "-m":  # noqa: PLR2004  python -m pip
+    if rest[1:3] in (["-m", "pip"], ["-m", "uv"]):  # whatever the interpreter is: {sys.executable} -m pip
         rest = rest[2:]
     if len(rest) > 1 and rest[0] == "uv" and rest[1] == "pip":
         rest = rest[1:]

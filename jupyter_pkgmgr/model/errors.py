@@ -31,6 +31,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from .redact import redact
+
 __all__ = [
     "CancelledError",
     "CatalogError",
@@ -98,14 +100,14 @@ class PkgError(Exception):
         return self.message
 
     def to_json(self) -> dict[str, Any]:
-        """The error as the JSON object that every face receives."""
+        """The error as the JSON object that every face receives; without credentials, whatever stands in its texts."""
         return {
             "reference": self.reference,
-            "message": self.message,
-            "context": list(self.context),
-            "note": self.note,
-            "hint": self.hint,
-            "detail": self.detail,
+            "message": redact(self.message),
+            "context": [redact(fact) for fact in self.context],
+            "note": self.note and redact(self.note),
+            "hint": self.hint and redact(self.hint),
+            "detail": self.detail and redact(self.detail),
         }
 
 

@@ -189,6 +189,9 @@ def _parse_direct(text: str, rest: str) -> Spec | None:
         return None
     if requirement.url is None:
         return None
+    if not _SCHEME.match(requirement.url):
+        msg = f"{text!r} has no URL after the '@'"
+        raise InvalidSpecError(msg, hint=f"for a version write {requirement.name}==1.2")
     return Spec(
         text=text,
         kind=SpecKind.VCS if requirement.url.startswith(_VCS) else SpecKind.URL,
@@ -212,9 +215,12 @@ def _parse_path(text: str, rest: str, base: Path, *, certain: bool) -> Spec | No
     )
     if not looks_like_path:
         return None
-    path = Path(bare).expanduser()
-    path = path if path.is_absolute() else base / path
-    if not path.exists():
+    try:
+        path = base / Path(bare).expanduser()
+        there = path.exists()
+    except (OSError, RuntimeError):  # too long for a file name, or the home of a user that isn't
+        path, there = base / bare, False
+    if not there:
         msg = f"there is no file or folder {path}"
         raise InvalidSpecError(msg, reference="path-not-found", hint=f"relative paths start from {base}")
     extras: tuple[str, ...] = ()
@@ -271,7 +277,7 @@ def _parse_conda(text: str, rest: str, channel: str) -> Spec:
         operator = "==" if version.startswith("==") else "="
         number, _, build = version.removeprefix(operator).partition("=")
         version = operator + number
-    if version and not _CONDA_VERSION.fullmatch(version):
+    if version and not (_CONDA_VERSION.fullmatch(version) and _names_no_word(version)):
         raise _unreadable(text)
     if build and not _CONDA_BUILD.fullmatch(build):
         raise _unreadable(text)
@@ -285,6 +291,11 @@ def _parse_conda(text: str, rest: str, channel: str) -> Spec:
         build=build,
         ecosystem=Ecosystem.CONDA if only_conda else None,
     )
+
+
+def _names_no_word(version: str) -> bool:
+    """Whether every part has a digit or ``*``, unless ``=`` stands before it: two names in one spec are no version."""
+    return all(part.startswith("=") or re.search(r"[\d*]", part) for part in re.split(r"[,|]", version))
 
 
 def _unreadable(text: str) -> InvalidSpecError:

@@ -99,7 +99,83 @@ def test_no_file_is_made_by_a_greater_than_sign(tmp_path: Path, monkeypatch: pyt
 def test_the_nearest_verb_is_offered(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         parse_line("inst pandas", base=tmp_path)
-    assert caught.value.hint == "did you mean: %pkg install"
+    assert caught.value.hint == "%pkg install …"
+
+
+def test_what_is_near_no_verb_is_taken_for_a_package(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_line("pandas", base=tmp_path)
+    assert caught.value.hint == "%pkg install pandas, or %pkg help"
+
+
+@pytest.mark.parametrize(
+    ("line", "specs"),
+    [
+        ("pip install --no-cache-dir --progress-bar off --disable-pip-version-check six", ["six"]),
+        ("!{sys.executable} -m pip install six", ["six"]),
+        ("$ pip install six", ["six"]),
+        ("/opt/py/bin/python3.11 -m pip install six", ["six"]),
+        ("conda update --all -y", []),
+        ("update -U six", ["six"]),
+        ("install six @ https://h/six-1.0-py3-none-any.whl rich", ["six @ https://h/six-1.0-py3-none-any.whl", "rich"]),
+        ("install -i https://h/?sig=ab== six", ["six"]),
+        ("install a > 2 b", ["a>2", "b"]),
+    ],
+)
+def test_more_of_what_is_pasted(line: str, specs: list[str], tmp_path: Path) -> None:
+    request = parse_line(line, base=tmp_path).request
+    assert request is not None
+    assert [spec.text for spec in request.specs] == specs
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("install six@1.0", "has no URL after the '@'"),
+        ("install six@latest", "has no URL after the '@'"),
+        ("install ~=1.0", "no file or folder"),
+        ("install ~nobody-of-that-name/x.whl", "no file or folder"),
+        (f"install ./{'x' * 300}", "no file or folder"),
+        ("install 'numpy pandas'", "neither a requirement nor a conda spec"),
+        ("install numpy>=1.20,pandas", "neither a requirement nor a conda spec"),
+        ("install numpy > out.txt", "neither a requirement nor a conda spec"),
+        ("install numpy \\", "backslash"),
+        ("install --conda --pip six", "not allowed with"),
+        ("list --outdated", "--outdated is no option of list"),
+        ("search --limit 0 six", "shows nothing"),
+    ],
+)
+def test_one_clear_error(line: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_line(line, base=tmp_path)
+    assert says in caught.value.message
+
+
+def test_a_channel_with_a_very_long_name_is_a_channel(tmp_path: Path) -> None:
+    request = parse_line(f"install -c {'x' * 300} six", base=tmp_path).request
+    assert request is not None
+    assert request.options.channels == ("x" * 300,)
+
+
+def test_help_is_asked_in_every_way(tmp_path: Path) -> None:
+    for line in ("help install", "install --help", "pip install -h"):
+        command = parse_line(line, base=tmp_path)
+        assert (command.verb, command.words) == ("help", ("install",))
+
+
+def test_folders_are_found_from_where_the_notebook_is(tmp_path: Path) -> None:
+    (tmp_path / "wheels").mkdir()
+    request = parse_line("install -f wheels -c ./wheels six", base=tmp_path).request
+    assert request is not None
+    assert request.options.find_links == (str(tmp_path / "wheels"),)
+    assert request.options.channels == (str(tmp_path / "wheels"),)
+
+
+def test_what_a_file_names_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_text("six>=1\n")
+    request = parse_line("pip uninstall -y -r r.txt", base=tmp_path).request
+    assert request is not None
+    assert [spec.name for spec in request.specs] == ["six"]
 
 
 def test_options_reach_the_request(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_pkgmgr.commands import parse_line
 from jupyter_pkgmgr.commands.requirements import read_requirements
 from jupyter_pkgmgr.model import Ecosystem
 from jupyter_pkgmgr.model.errors import InvalidSpecError, UsageError
@@ -87,3 +88,26 @@ def test_a_broken_environment_file(content: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read_requirements(tmp_path / "environment.yml")
     assert "environment.yml" in caught.value.message
+
+
+def test_an_equals_sign_inside_a_url_stays(tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_text("--index-url https://h/simple?token=abc=\n-e=.\n--find-links=https://h/?a=b\n")
+    (tmp_path / "pyproject.toml").touch()
+    found = read_requirements(tmp_path / "r.txt")
+    assert found.index_url == "https://h/simple?token=abc="
+    assert found.find_links == ["https://h/?a=b"]
+    assert [spec.editable for spec in found.specs] == [True]
+
+
+def test_a_quotation_mark_that_stays_open_names_its_line(tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_text("six\n-e ./don't\n")
+    with pytest.raises(InvalidSpecError) as caught:
+        read_requirements(tmp_path / "r.txt")
+    assert caught.value.message == "r.txt, line 2: a quotation mark is never closed"
+
+
+def test_a_constraint_file_that_a_file_names_must_be_there(tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_text("-c nothing.txt\nsix\n")
+    with pytest.raises(UsageError) as caught:
+        parse_line("install -r r.txt", base=tmp_path)
+    assert caught.value.reference == "path-not-found"

@@ -27,3 +27,9 @@ def test_every_error_has_its_own_reference_and_stands_in_the_drawing(kind: type[
 def test_all_is_complete() -> None:
     defined = {name for name, item in vars(errors).items() if isinstance(item, type) and issubclass(item, PkgError)}
     assert defined == set(errors.__all__)
+
+
+def test_no_credentials_leave_in_json() -> None:
+    url = "https://me:s3cret@host/simple"
+    error = errors.PkgError(f"{url} is down", context=(url,), note=url, hint=url, detail=url)
+    assert "s3cret" not in str(error.to_json())
