@@ -21,10 +21,13 @@ import requests
 from ruamel.yaml import YAML
 
 import jupyter_pkgmgr
-from jupyter_pkgmgr.environments import read_conda_settings
+from jupyter_pkgmgr.environments import from_prefix, read_conda_settings
+from jupyter_pkgmgr.model import Options, Request, Verb, parse_spec
+from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.model.redact import redact
+from jupyter_pkgmgr.service import PackageService
 from testbed.channel import SUBDIR, Channel
-from testbed.environments import conda_environment, kernelspec, make_venv, uv_install
+from testbed.environments import conda_environment, kernelspec, make_venv
 from testbed.python_package import NotRelocatableError, python_channel
 from testbed.wheels import WheelSource, closure, conda_package, repack, write_wheel
 
@@ -60,7 +63,7 @@ class Demo:
     @property
     def conda(self) -> Path:
         """The conda environment's prefix."""
-        return self.root / "conda"
+        return self.root / "conda-env"
 
     @property
     def notebooks(self) -> Path:
@@ -85,7 +88,8 @@ class Demo:
         if fresh or not self.venv.exists():
             with _said("a venv without pip, with ipykernel"):
                 shutil.rmtree(self.venv, ignore_errors=True)
-                uv_install(make_venv(self.venv), "ipykernel", find_links=wheels, cache=self.root / "uv")
+                make_venv(self.venv)
+                _install_kernel(self.venv, wheels)
         if fresh or not self.conda.exists():
             with _said("a conda environment with python and ipykernel, by the embedded engine"):
                 shutil.rmtree(self.conda, ignore_errors=True)
@@ -119,7 +123,7 @@ class Demo:
         return [self._local_channel(wheels).url]
 
     def _local_channel(self, wheels: Path) -> Channel:
-        folder = self.root / "channel"
+        folder = self.root / "local-channel"
         ready = folder / f"ready-{RECIPE}"
         if not ready.is_file():
             with _said(f"wheels of {', '.join(CHANNEL_CONTENT)} from your package index"):
@@ -182,6 +186,18 @@ class Demo:
         requires = (f"numpy<{OLD_NUMPY.get(MINOR, '2')}",)
         summary = "a package that insists on an old numpy"
         write_wheel(self.notebooks, WheelSource(name="legacy-stats", version="1.0", requires=requires, summary=summary))
+
+
+def _install_kernel(prefix: Path, wheels: Path) -> None:
+    """By the service itself: uv alone marks every package as requested, and then the list in the notebook would."""
+    options = Options(no_index=True, find_links=(str(wheels),))
+    request = Request(verb=Verb.INSTALL, specs=(parse_spec("ipykernel", base=wheels),), options=options)
+    try:
+        with PackageService() as service:
+            service.apply(service.plan(from_prefix(prefix), request))
+    except PkgError as error:
+        msg = f"ipykernel can't be installed: {redact(error.message)}"
+        raise DemoError(msg) from error
 
 
 def _configured_channels() -> list[str]:

@@ -47,8 +47,8 @@ def test_kernels_get_the_magic_without_having_the_package(
     demo = Demo(tmp_path / "demo")
     demo.prepare(fresh=True)
     assert f"{GONE} can't be reached: using a local channel" in capsys.readouterr().out
-    assert (demo.root / "channel" / "noarch" / "tb-mixed-1.0-pyh_0.conda").is_file()
-    assert (demo.root / "condarc").read_text().startswith(f"channels:\n- file://{demo.root}/channel\n")
+    assert (demo.root / "local-channel" / "noarch" / "tb-mixed-1.0-pyh_0.conda").is_file()
+    assert (demo.root / "condarc").read_text().startswith(f"channels:\n- file://{demo.root}/local-channel\n")
     for name, value in demo.variables.items():
         settings.setenv(name, value)
     for kernel, prefix in zip(NOTEBOOKS, (demo.venv, demo.conda), strict=True):
@@ -56,11 +56,14 @@ def test_kernels_get_the_magic_without_having_the_package(
         assert run(notebook(tmp_path / "in.ipynb", ATTACHED), kernel, save=executed), capsys.readouterr().out
         assert f"    {prefix}\n" in capsys.readouterr().out
     assert not list(demo.venv.glob("lib/python*/site-packages/pip"))
+    requested = [path.parent.name for path in demo.venv.glob("lib/python*/site-packages/*/REQUESTED")]
+    assert len(requested) == 1
+    assert requested[0].startswith("ipykernel-")
 
-    channel = (demo.root / "channel" / "noarch" / "repodata.json").stat().st_mtime_ns
+    channel = (demo.root / "local-channel" / "noarch" / "repodata.json").stat().st_mtime_ns
     (demo.venv / "mark").touch()
     demo.prepare(fresh=False)
-    assert (demo.root / "channel" / "noarch" / "repodata.json").stat().st_mtime_ns == channel
+    assert (demo.root / "local-channel" / "noarch" / "repodata.json").stat().st_mtime_ns == channel
     assert (demo.venv / "mark").exists()
 
 
