@@ -44,7 +44,7 @@ class PkgError(Exception):
         self.note = note
         self.detail = detail
         self.text = text or "\n".join(
-            [f"error: {message}"] + [f"{word}: {part}" for word, part in (("note", note), ("hint", hint)) if part]
+            [message] + [f"{word}: {part}" for word, part in (("note", note), ("hint", hint)) if part]
         )
 
     @classmethod
