@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from jupyter_pkgmgr.model import SCHEMA, Cancellation, Environment, Plan
 from jupyter_pkgmgr.model.errors import CancelledError, EnvironmentProblem, PkgError, UsageError
 from jupyter_pkgmgr.render import Rendered, render_error
 from jupyter_pkgmgr.service import PackageService
-from jupyter_pkgmgr.verbs import Runner
+from jupyter_pkgmgr.verbs import Runner, defect
 
 __all__ = ["main"]
 
@@ -36,17 +37,41 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     as_json, verbose = "--json" in words, bool({"-v", "--verbose"} & set(words))
     cancel = Cancellation()
-    signal.signal(signal.SIGINT, lambda *_: cancel.cancel())
+    _stop_on_interrupt(cancel)
     try:
         where, words = _where(words)
         command = parse_arguments(words, base=Path.cwd(), typed=f"jupyter pkg {' '.join(words)}")
-        return _run(command, where, cancel)
+        code = _run(command, where, cancel)
+        sys.stdout.flush()
+    except BrokenPipeError:  # ``jupyter pkg list | head``: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes the rest at its exit
+        return 1
+    except KeyboardInterrupt:  # the second one: whoever presses it twice doesn't want to wait
+        return _fail(CancelledError("stopped"), as_json=as_json, verbose=verbose)
     except PkgError as error:
-        if as_json:
-            print(json.dumps({"schema": SCHEMA, "error": error.to_json()}, indent=2))  # noqa: T201
-        else:
-            _say(_in_terminal(f"error: {render_error(error, verbose=verbose).text}"))
-        return 2 if isinstance(error, UsageError) else 130 if isinstance(error, CancelledError) else 1
+        return _fail(error, as_json=as_json, verbose=verbose)
+    except Exception as error:  # noqa: BLE001  a defect of ours must reach the user as one sentence
+        return _fail(defect(error), as_json=as_json, verbose=verbose)
+    return code
+
+
+def _stop_on_interrupt(cancel: Cancellation) -> None:
+    """Ctrl-C asks the work to stop; another one ends it where it stands."""
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        # In a thread: this one may hold the lock that cancelling takes
+        threading.Thread(target=cancel.cancel, name="cancel", daemon=True).start()
+
+    signal.signal(signal.SIGINT, stop)
+
+
+def _fail(error: PkgError, *, as_json: bool, verbose: bool) -> int:
+    if as_json:
+        print(json.dumps({"schema": SCHEMA, "error": error.to_json()}, indent=2))  # noqa: T201
+    else:
+        _say(_in_terminal(f"error: {render_error(error, verbose=verbose).text}"))
+    return 2 if isinstance(error, UsageError) else 130 if isinstance(error, CancelledError) else 1
 
 
 def _run(command: Command, where: dict[str, str], cancel: Cancellation) -> int:
@@ -109,7 +134,16 @@ def _kernel(name: str) -> Environment:
 def _ask(plan: Plan) -> bool:
     changes = len(plan.changes)
     print(f"Apply {changes} {'change' if changes == 1 else 'changes'}? [Y/n] ", end="", file=sys.stderr, flush=True)  # noqa: T201
-    return sys.stdin.readline().strip().lower() in {"", "y", "yes"}
+    stop = signal.signal(signal.SIGINT, signal.default_int_handler)  # reading goes on after any other handler
+    try:
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        answer = ""
+    finally:
+        signal.signal(signal.SIGINT, stop)
+    if not answer.endswith("\n"):  # Ctrl-D or Ctrl-C is no yes
+        _say("")
+    return answer.endswith("\n") and answer.strip().lower() in {"", "y", "yes"}
 
 
 def _in_terminal(text: str) -> str:

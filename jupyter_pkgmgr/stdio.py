@@ -17,11 +17,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -35,11 +35,12 @@ from jupyter_pkgmgr.model import Action, Cancellation, Outcome
 from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.render import Rendered, render_error
 from jupyter_pkgmgr.service import PackageService
-from jupyter_pkgmgr.verbs import Report, Runner
+from jupyter_pkgmgr.verbs import Report, Runner, defect
 
 __all__ = ["main"]
 
 PROTOCOL = 1
+_VERBOSE = re.compile(r"--verbose|-[qyU]*v[qyUv]*")
 LAST_WORDS = 15.0
 """Seconds that cancelled work gets at the end to leave the environment in order."""
 
@@ -52,6 +53,7 @@ class _Peer:
         self._output = output
         self._lock = threading.Lock()
         self._running: dict[int, tuple[Cancellation, threading.Thread]] = {}
+        self._answers = {"run": self._run, "hint": self._hint}
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Write one message; a kernel that is gone is noticed by the reader."""
@@ -64,25 +66,28 @@ class _Peer:
         """Take one message: start what it asks for in a thread of its own, or stop what runs."""
         number, method = int(message["id"]), str(message["method"])
         if method == "cancel":
-            if number in self._running:
-                self._running[number][0].cancel()
+            running = self._running.get(number)  # it may end at this very moment
+            if running is not None:
+                running[0].cancel()
             return
+        if method not in self._answers:
+            raise ValueError(f"there is no method {method!r}")
         cancel = Cancellation()
-        params = message.get("params") or {}
+        params = dict(message.get("params") or {})
         arguments = (number, method, params, cancel)
         thread = threading.Thread(target=self._answer, args=arguments, name=f"{method}-{number}", daemon=True)
         self._running[number] = (cancel, thread)
         thread.start()
 
     def _answer(self, number: int, method: str, params: Mapping[str, Any], cancel: Cancellation) -> None:
-        verbose = "-v" in str(params.get("argv_line", "")).split()
+        verbose = any(_VERBOSE.fullmatch(word) for word in str(params.get("argv_line", "")).split())
         try:
-            result = self._hint(params) if method == "hint" else self._run(number, params, cancel)
+            result = self._answers[method](number, params, cancel)
             self.send({"id": number, "result": result})
         except PkgError as error:
             self._fail(number, error, verbose=verbose)
         except Exception as error:  # noqa: BLE001  a defect of ours must reach the user as one sentence, not as silence
-            self._fail(number, _defect(error), verbose=verbose)
+            self._fail(number, defect(error), verbose=verbose)
         finally:
             self._running.pop(number, None)
 
@@ -118,22 +123,12 @@ class _Peer:
             self.send({"id": number, "display": {"key": "json", "data": {"text/plain": text}}})
         return _result(report)
 
-    def _hint(self, params: Mapping[str, Any]) -> dict[str, Any] | None:
+    def _hint(self, _number: int, params: Mapping[str, Any], _cancel: Cancellation) -> dict[str, Any] | None:
         environment = from_kernel(KernelFacts.from_json(params["facts"]))
         hint = self._service.missing_import(environment, str(params["module"]))
         if hint is None:
             return None
         return {"package": hint.package, "command": hint.command, "text": hint.text}
-
-
-def _defect(error: Exception) -> PkgError:
-    return PkgError(
-        f"jupyter_pkgmgr failed: {type(error).__name__}: {error}",
-        reference="internal-error",
-        note="this is a defect of jupyter_pkgmgr, not of what you typed",
-        hint="the same command with -v shows where; please report that",
-        detail="".join(traceback.format_exception(error)),
-    )
 
 
 def _result(report: Report) -> dict[str, Any]:
@@ -163,6 +158,14 @@ def _changed_packages(outcome: Outcome) -> list[dict[str, Any]]:
     ]
 
 
+def _take(peer: _Peer, line: bytes) -> None:
+    """Hand on one line; what is no message of the protocol is told on stderr, and the others go on."""
+    try:
+        peer.receive(json.loads(line))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        print(f"not understood: {type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201  kept by the kernel
+
+
 def main() -> None:
     """Speak the protocol until stdin ends."""
     # What a library prints must not get between the messages: stdout becomes stderr for everybody else.
@@ -173,9 +176,9 @@ def main() -> None:
         peer.send({"protocol": PROTOCOL, "version": __version__})
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
-            for line in sys.stdin:
+            for line in sys.stdin.buffer:
                 if line.strip():
-                    peer.receive(json.loads(line))
+                    _take(peer, line)
         finally:
             peer.stop_all()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -27,7 +28,7 @@ from jupyter_pkgmgr.render import (
 )
 from jupyter_pkgmgr.service import PackageService
 
-__all__ = ["Report", "Runner"]
+__all__ = ["Report", "Runner", "defect"]
 
 REPLANS = 2
 """How often a plan is made again because the environment changed under it."""
@@ -186,6 +187,17 @@ class Runner:
         text = help_text(command.words[0] if command.words else "", program=self._program)
         self._show("result", preformatted(text))
         return _report(help=text)
+
+
+def defect(error: Exception) -> PkgError:
+    """What isn't foreseen, as an error that can be told."""
+    return PkgError(
+        f"jupyter_pkgmgr failed: {type(error).__name__}: {error}",
+        reference="internal-error",
+        note="this is a defect of jupyter_pkgmgr, not of what you typed",
+        hint="the same command with -v shows where; please report that",
+        detail="".join(traceback.format_exception(error)),
+    )
 
 
 def _blocked(plan: Plan) -> PlanBlockedError:

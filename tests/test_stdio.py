@@ -1,0 +1,176 @@
+"""The child of a kernel, spoken to as the kernel does: JSON lines in, JSON lines out."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed.index import Server, serve
+
+FACTS = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from jupyter_pkgmgr.kernel import facts
+print(json.dumps(facts.collect()))
+"""
+
+
+@dataclass
+class Child:
+    process: subprocess.Popen[bytes]
+    facts: dict[str, Any]
+    cwd: Path
+
+    def say(self, line: bytes) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + b"\n")
+        self.process.stdin.flush()
+
+    def send(self, **message: Any) -> None:
+        self.say(json.dumps(message).encode())
+
+    def run(self, number: int, line: str) -> None:
+        self.send(id=number, method="run", params={"argv_line": line, "cwd": str(self.cwd), "facts": self.facts})
+
+    def hear(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, "the child has ended"
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def answer(self) -> dict[str, Any]:
+        """The next last word of a request; what is shown before it is skipped."""
+        while "display" in (message := self.hear()):
+            pass
+        return message
+
+
+@pytest.fixture
+def child(
+    clean_settings: Path, venv_python: Path, index_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Child]:
+    monkeypatch.setenv("PIP_INDEX_URL", index_server.index_url)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(clean_settings / "cache"))
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    root = Path(__file__).parents[1]
+    done = subprocess.run([venv_python, "-I", "-c", FACTS, root], capture_output=True, check=True, timeout=60)
+    process = subprocess.Popen(
+        [sys.executable, "-X", "utf8", "-m", "jupyter_pkgmgr.stdio"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=root,
+    )
+    child = Child(process, json.loads(done.stdout), tmp_path)
+    assert child.hear()["protocol"] == 1
+    yield child
+    process.kill()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        assert pipe is not None
+        pipe.close()
+    process.wait(timeout=60)
+
+
+def test_a_command_is_shown_and_answered(child: Child) -> None:
+    child.run(1, "install tb-pure")
+    first = child.hear()
+    assert first["display"]["key"] == "plan"
+    assert set(first["display"]["data"]) == {"text/plain", "text/html"}
+    answer = child.answer()
+    assert answer["id"] == 1
+    assert answer["result"]["exit"] == 0
+    assert answer["result"]["verdict_wanted"] is True
+    assert [item["name"] for item in answer["result"]["changed_packages"]] == ["tb-pure"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"not json",
+        b"[1, 2]",
+        b"7",
+        b"{}",
+        b'{"id": "one", "method": "run"}',
+        b'{"id": 1, "method": "dance"}',
+        b'{"id": 1, "method": "run", "params": 3}',
+        b"\xff\xfe",
+        b'{"id": 99, "method": "cancel"}',
+    ],
+)
+def test_what_is_no_message_harms_nobody(line: bytes, child: Child) -> None:
+    child.say(line)
+    child.run(2, "list")
+    assert child.answer() == {
+        "id": 2,
+        "result": {
+            "exit": 0,
+            "changed_files": [],
+            "changed_packages": [],
+            "added_paths": False,
+            "verdict_wanted": False,
+        },
+    }
+
+
+def test_requests_run_side_by_side_and_each_has_one_answer(child: Child) -> None:
+    for number in range(20):
+        child.run(number, "list")
+        child.send(id=number, method="cancel")
+    assert sorted(child.answer()["id"] for _ in range(20)) == list(range(20))
+
+
+def test_facts_that_are_missing_are_an_error_and_no_silence(child: Child) -> None:
+    child.send(id=1, method="run", params={"argv_line": "list --verbose"})
+    error = child.answer()["error"]
+    assert error["reference"] == "internal-error"
+    assert "Traceback" not in error["message"]
+    assert "Traceback" in error["text"]
+
+
+def test_json_is_one_document(child: Child) -> None:
+    child.run(1, "list --json")
+    shown = child.hear()
+    assert shown["display"]["key"] == "json"
+    assert json.loads(shown["display"]["data"]["text/plain"])["schema"] == 1
+    assert "result" in child.answer()
+
+
+def test_no_credentials_in_an_error(child: Child) -> None:
+    child.run(1, "install -i http://me:s3cret@127.0.0.1:9/simple tb-pure")
+    message = child.answer()
+    assert "error" in message
+    assert "s3cret" not in json.dumps(message)
+
+
+@pytest.mark.parametrize("how", ["cancel", "end of input", "SIGTERM"])
+def test_an_install_that_is_stopped(how: str, child: Child, index_folder: Path) -> None:
+    """The index doesn't answer: without being stopped the request would last for minutes."""
+    with serve(index_folder) as server:
+        server.fail("*", "hang")
+        child.run(1, f"install -i {server.index_url} tb-pure")
+        while not server.paths():  # the request is kept before it hangs
+            assert child.process.poll() is None
+            time.sleep(0.01)
+        if how == "cancel":
+            child.send(id=1, method="cancel")
+        elif how == "SIGTERM":
+            child.process.send_signal(signal.SIGTERM)
+        else:
+            assert child.process.stdin is not None
+            child.process.stdin.close()
+        assert child.answer()["error"]["reference"] == "cancelled"
+    if how == "cancel":
+        child.run(2, "list")
+        assert "result" in child.answer()
+    else:
+        child.process.wait(timeout=60)
