@@ -238,6 +238,9 @@ class PackageService:
                     raise
             except CatalogError as error:
                 notes.append(error.message)
+            finally:
+                if isinstance(catalog, PyPICatalog):
+                    catalog.close()
         return _details(inventory, name, installed, versions, metadata, notes)
 
     def _catalog_for(

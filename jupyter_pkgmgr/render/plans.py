@@ -75,9 +75,9 @@ def _fold(changes: Sequence[Change], *, verbose: bool) -> tuple[list[Change], li
     ordered = sorted(changes, key=lambda change: (not change.requested, change.action is Action.INSTALL))
     if verbose or len(changes) <= MANY:
         return ordered, []
-    shown = [change for change in ordered if change.requested or change.action is not Action.INSTALL]
-    shown = shown or ordered[:MANY]
-    return shown, [change for change in ordered if change not in shown]
+    # They stand first: so it is a cut, and not a comparison of every change with every other
+    count = sum(1 for change in ordered if change.requested or change.action is not Action.INSTALL) or MANY
+    return ordered[:count], ordered[count:]
 
 
 def _versions(change: Change) -> str:

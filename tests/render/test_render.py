@@ -248,3 +248,24 @@ def test_a_result_names_everything_that_was_removed() -> None:
     )
     text = render_outcome(Outcome(plan=plan_of(*changes), seconds=0, fingerprint="f")).text
     assert text == "✔ Removed numpy 1.0, pandas 1.0 (0.0 s)"
+
+
+def test_a_plan_with_very_many_changes_compares_none_with_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    def compared(*_: object) -> bool:
+        raise AssertionError("folding compares changes with each other")
+
+    changes = tuple(
+        Change(
+            action=Action.INSTALL,
+            after=Package(name=f"p{number}", version="1", ecosystem=Ecosystem.PYPI),
+            requested=number % 2 == 0,
+        )
+        for number in range(40)
+    )
+    engine = EnginePlan(engine="uv", engine_version="1", ecosystem=Ecosystem.PYPI, changes=changes)
+    request = Request(verb=Verb.INSTALL, specs=())
+    plan = Plan(id="1", request=request, environment=ENVIRONMENT, fingerprint="", steps=(Step(plan=engine),))
+    monkeypatch.setattr(Change, "__eq__", compared)
+    text = render_plan(plan).text
+    assert all(f"p{number} " in text for number in range(0, 40, 2))
+    assert "and 20 dependencies" in text
