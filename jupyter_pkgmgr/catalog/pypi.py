@@ -280,11 +280,14 @@ class PyPICatalog:
         )
 
     def _near(self, name: str) -> tuple[str, ...]:
-        """Near names: of the index itself where it can be listed, else well-known ones."""
+        """Near names: what is imported under this name, well-known ones, then those of the index itself."""
         known, complete, _ = self._listed()
         own = names.nearest(canonicalize_name(name), known)
         well_known = names.near(name, ecosystem=Ecosystem.PYPI)
-        found = (*own, *(other for other in well_known if not complete or other in known))
+        # What is imported under this name comes first: PIL is no slip of some four-letter project.
+        imported = names.for_import(name)
+        meant = (*(imported.pypi if imported else ()), *well_known)
+        found = (*(other for other in meant if other != name and (not complete or other in known)), *own)
         return tuple(dict.fromkeys(found))[:3]
 
     def _read_wheel(self, wheel: AvailableFile) -> PackageMetadata | None:

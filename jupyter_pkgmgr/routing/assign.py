@@ -78,7 +78,7 @@ def _assign_installed(context: Context) -> Assigned:
         if not owners:
             raise _not_installed(context, spec)
         assignments += [
-            Assignment(spec=spec, ecosystem=owner.ecosystem, name=owner.name, reason=_owned(owner)) for owner in owners
+            Assignment(spec=spec, ecosystem=owner.ecosystem, name=owner.name, reason="requested") for owner in owners
         ]
     return Assigned(assignments=tuple(assignments))
 

@@ -23,7 +23,7 @@ from jupyter_pkgmgr.model import (
 
 __all__ = ["ChannelQuery", "Context", "EngineChoice", "IndexMetadata"]
 
-KERNEL_ROOTS = ("ipykernel", "xeus-python", "r-irkernel")
+KERNEL_ROOTS = ("ipykernel", "python", "r-irkernel", "xeus-python")
 SERVER_ROOTS = ("jupyter-pkgmgr", "jupyter-server", "jupyterlab", "notebook")
 
 

@@ -49,7 +49,11 @@ def breaks(context: Context, changes: Sequence[Change]) -> tuple[Break, ...]:
         for requirement in needed(package.depends, context.markers, about=moving):
             name = canonicalize_name(requirement.name)
             if _holds(requirement, _version_now(context, name)) and not _holds(requirement, after[name]):
-                found.append(Break(dependent=package, requirement=str(requirement), found=after[name]))
+                found.append(
+                    Break(
+                        dependent=package, requirement=f"{requirement.name}{requirement.specifier}", found=after[name]
+                    )
+                )
     return tuple(found)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -16,6 +16,8 @@ from .effects import Break, breaks
 
 __all__ = ["check_assignments", "check_changes", "check_policies", "clobber"]
 
+FEW = 3
+"""Names that a sentence can take."""
 PATCHES = 64
 """More patch releases than a Python minor ever had (3.6 and 3.7 had the most, 16 and 18)."""
 
@@ -91,17 +93,45 @@ def check_changes(context: Context, changes: Sequence[Change]) -> tuple[list[Not
         elif change.package.ecosystem is Ecosystem.PYPI and change.action is Action.INSTALL:
             owner = context.conda_owned.get(canonicalize_name(change.package.name))
             if owner is not None and not context.request.options.force:
-                blockers.append(clobber(change.package.name, owner))
+                blockers.append(clobber(change.package.name, owner, change.package.version))
+    warnings += _overwritten(changes)
+    warnings += _taken_along(context, changes)
     for broken in breaks(context, changes):
+        forced = context.request.options.force and broken.dependent.key not in context.protected
         notice = Notice(
             reference="breaks-dependency",
             message=str(broken),
-            hint=_mend(context, broken),
+            hint=None if forced else _mend(context, broken),
             packages=(broken.dependent.name,),
         )
-        forced = context.request.options.force and broken.dependent.key not in context.protected
         (warnings if forced else blockers).append(notice)
     return blockers, warnings
+
+
+def _overwritten(changes: Sequence[Change]) -> Iterator[Notice]:
+    """What a forced PyPI step overwrites; without force it is a blocker."""
+    for change in changes:
+        before, after = change.before, change.after
+        if before and after and before.ecosystem is Ecosystem.CONDA and after.ecosystem is Ecosystem.PYPI:
+            message = (
+                f"{after.name} {after.version} overwrites conda's {before.name} {before.version}, as you forced it"
+            )
+            hint = f"to undo that: %pkg install --force-reinstall conda::{before.name}={before.version}"
+            yield Notice(reference="overwrites-conda", message=message, hint=hint, packages=(after.name,))
+
+
+def _taken_along(context: Context, changes: Sequence[Change]) -> Iterator[Notice]:
+    """Packages that go because what they need goes: conda removes them without a word."""
+    if context.request.verb is not Verb.REMOVE:
+        return
+    going = {change.package.key for change in changes}
+    for change in changes:
+        if change.requested or change.action is not Action.REMOVE:
+            continue
+        needs = [item.name for item in context.requirements_of(change.package) if item.key in going]
+        if needs and change.package.requested:
+            message = f"{change.package.name} is removed as well: it needs {', '.join(needs)}"
+            yield Notice(reference="removed-too", message=message, packages=(change.package.name,))
 
 
 def _mend(context: Context, broken: Break) -> str | None:
@@ -114,18 +144,27 @@ def _mend(context: Context, broken: Break) -> str | None:
 
 
 def _protected(context: Context, changes: Sequence[Change]) -> list[Notice]:
+    """One blocker for everything that the running kernel couldn't start again without."""
     arriving = {canonicalize_name(change.after.name) for change in changes if change.after is not None}
-    blockers = []
-    for change in changes:
-        gone = change.package
-        if (
-            change.action is Action.REMOVE
-            and gone.key in context.protected
-            and canonicalize_name(gone.name) not in arriving
-        ):
-            message = f"the running kernel needs {gone.name}; without it this notebook's kernel couldn't start again"
-            blockers.append(Notice(reference="kernel-needs-it", message=message, packages=(gone.name,)))
-    return blockers
+    gone = [
+        change
+        for change in changes
+        if change.action is Action.REMOVE
+        and change.package.key in context.protected
+        and canonicalize_name(change.package.name) not in arriving
+    ]
+    if not gone:
+        return []
+    names = [change.package.name for change in sorted(gone, key=lambda change: not change.requested)]
+    shown = ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
+    return [
+        Notice(
+            reference="kernel-needs-it",
+            message=f"the running kernel needs {shown}; without that it couldn't start again",
+            hint=f"%pkg why {names[0]} shows what for",
+            packages=tuple(names),
+        )
+    ]
 
 
 def _python_minor(now: str, wanted: str) -> Notice:
@@ -137,11 +176,12 @@ def _python_minor(now: str, wanted: str) -> Notice:
     )
 
 
-def clobber(name: str, owner: Package) -> Notice:
-    """The blocker for a PyPI package that would overwrite what conda owns."""
+def clobber(name: str, owner: Package, version: str = "") -> Notice:
+    """The blocker for a PyPI package that would overwrite what conda owns; ``version`` is the one it would bring."""
+    wanted = f"conda::{owner.name}{f'={version}' if version and version != owner.version else ''}"
     return Notice(
         reference="clobbers-conda",
         message=f"{name} from PyPI would overwrite {owner.name} {owner.version}, which conda owns",
-        hint=f"let conda change it: %pkg install conda::{owner.name}; --force accepts that conda loses track of it",
+        hint=f"let conda change it: %pkg install {wanted}; --force accepts that conda loses track of it",
         packages=(name,),
     )

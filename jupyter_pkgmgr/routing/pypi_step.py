@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from jupyter_pkgmgr.engines.protocol import EngineRequest
-from jupyter_pkgmgr.model import Change, Ecosystem, EnginePlan, Environment, Notice, Package, SpecKind, Verb
+from jupyter_pkgmgr.model import Action, Change, Ecosystem, EnginePlan, Environment, Notice, Package, SpecKind, Verb
 from jupyter_pkgmgr.model.errors import CatalogError, ConflictError, PkgError
 
 from .assign import Assignment
@@ -47,11 +48,12 @@ def plan_pypi(context: Context, assignments: Sequence[Assignment], conda_changes
                 plan = _ask(context, environment, assignments, held=())
             except PkgError:
                 raise conflict from None  # it isn't the hold
-            overwritten = [change.package.name for change in plan.changes if _owner(context, change.package.name)]
+            overwritten = [change.package for change in plan.changes if _owner(context, change.package.name)]
             if not overwritten:
                 raise conflict from None
             return PyPIStep(plan=plan, blockers=tuple(_clobbers(context, overwritten)))
-        return PyPIStep(plan=_keep_whole(context, environment, assignments, held, plan, conda_changes))
+        plan = _keep_whole(context, environment, assignments, held, plan, conda_changes)
+        return PyPIStep(plan=_over_conda(context, plan) if context.request.options.force else plan)
 
 
 def remove_from_pypi(context: Context, packages: Sequence[Package]) -> EnginePlan:
@@ -120,11 +122,34 @@ def _owner(context: Context, name: str) -> Package | None:
     return context.conda_owned.get(canonicalize_name(name))
 
 
-def _clobbers(context: Context, names: Sequence[str]) -> Iterator[Notice]:
-    for name in names:
-        owner = _owner(context, name)
+def _clobbers(context: Context, packages: Sequence[Package]) -> Iterator[Notice]:
+    for package in packages:
+        owner = _owner(context, package.name)
         if owner is not None:
-            yield clobber(name, owner)
+            yield clobber(package.name, owner, package.version)
+
+
+def _over_conda(context: Context, plan: EnginePlan) -> EnginePlan:
+    """Say of a forced change what it is: not something new, but conda's package being overwritten."""
+    changes = []
+    for change in plan.changes:
+        owner = _owner(context, change.package.name)
+        if change.action is Action.INSTALL and change.before is None and owner is not None:
+            version = next(
+                version for name, version in owner.provides if name == canonicalize_name(change.package.name)
+            )
+            changes.append(replace(change, before=owner, action=_direction(version, change.package.version)))
+        else:
+            changes.append(change)
+    return replace(plan, changes=tuple(changes))
+
+
+def _direction(before: str, after: str) -> Action:
+    try:
+        old, new = Version(before), Version(after)
+    except InvalidVersion:
+        return Action.REINSTALL
+    return Action.UPGRADE if new > old else Action.DOWNGRADE if new < old else Action.REINSTALL
 
 
 def _keep_whole(

@@ -67,8 +67,12 @@ def test_a_pypi_package_that_would_replace_condas_is_blocked_and_says_how_to_for
 
 def test_forcing_overwrites_condas_copy(conda_user: User) -> None:
     conda_user.type("install tb-native")
-    conda_user.type("install --force pypi::tb-native==2.0")
+    report = conda_user.type("install --force pypi::tb-native==2.0")
     assert conda_user.version("tb-native") == "2.0"
+    assert "overwrites conda's tb-native 1.1, as you forced it" in conda_user.shown["plan"].text
+    assert "1.1 → 2.0" in conda_user.shown["plan"].text
+    assert report.outcome is not None
+    assert any("tb_native" in str(path) for path in report.outcome.changed_files)
     problems = conda_user.service.doctor(conda_user.environment)
     assert any("tb-native" in problem.message for problem in problems)
 
@@ -107,6 +111,21 @@ def test_removing_both_ecosystems(conda_user: User) -> None:
     conda_user.type("remove tb-alpha tb-pure")
     assert conda_user.version("tb-alpha") is None
     assert conda_user.version("tb-pure") is None
+
+
+def test_removing_says_what_goes_along(conda_user: User) -> None:
+    conda_user.type("install tb-beta tb-alpha<2")
+    conda_user.type("remove tb-alpha")
+    assert "tb-beta is removed as well: it needs tb-alpha" in conda_user.shown["plan"].text
+    assert conda_user.version("tb-beta") is None
+
+
+def test_removing_python_is_one_blocker(conda_user: User) -> None:
+    conda_user.type("install six")
+    with pytest.raises(PlanBlockedError) as caught:
+        conda_user.type("remove python")
+    assert caught.value.reference in {"kernel-needs-it", "python-minor"}
+    assert not caught.value.context
 
 
 def test_satisfied_needs_no_engine(conda_user: User) -> None:
