@@ -87,9 +87,15 @@ def _installed(spec: str) -> tuple[str, str] | None:
     name, version = metadata["Name"], metadata["Version"]
     if not name or not version or _normalized(name) != _normalized(parts[1]):
         return None
-    if not _satisfies(version, parts[2]) or not _conda_agrees(parts[1], version):
-        return None
-    return name, version
+    certain = _satisfies(version, parts[2]) and _conda_agrees(parts[1], version)
+    whole = certain and all(map(_is_there, metadata.get_all("Requires-Dist") or ()))
+    return (name, version) if whole else None
+
+
+def _is_there(requirement: str) -> bool:
+    """Whether what an unconditional requirement names is there in some version; markers are the service's to judge."""
+    name = re.match(r"\s*([\w.-]+)", requirement)
+    return ";" in requirement or name is None or any(Distribution.discover(name=name[1]))
 
 
 def _folder(distribution: Distribution) -> str:

@@ -169,7 +169,16 @@ def _satisfied(context: Context, spec: Spec) -> Package | None:
     version = owners[0].version
     if owners[0].ecosystem is Ecosystem.CONDA and (found := context.inventory.distribution(spec.name)):
         version = found[1]
-    return owners[0] if specifier.contains(version, prereleases=True) else None
+    holds = specifier.contains(version, prereleases=True) and not _lacks_something(context, owners[0])
+    return owners[0] if holds else None
+
+
+def _lacks_something(context: Context, package: Package) -> bool:
+    """Whether a PyPI package's own needs aren't met: then an install has something to do after all."""
+    if package.ecosystem is not Ecosystem.PYPI:
+        return False
+    name = canonicalize_name(package.name)
+    return any(problem.packages[0] == name for problem in context.inventory.broken_dependencies({name}))
 
 
 def _present(context: Context, spec: Spec) -> tuple[Package, ...]:

@@ -16,6 +16,7 @@ import pytest
 from jupyter_pkgmgr.kernel import satisfied
 from jupyter_pkgmgr.model import Ecosystem, Package
 from jupyter_pkgmgr.render import render_satisfied
+from testbed.environments import make_venv
 from tests.kernel.conftest import ROOT, VERSIONS
 
 SIX = ["six 1.17.0 is already installed"]
@@ -172,3 +173,15 @@ def test_in_a_conda_environment_conda_must_know_the_name(site: Path, tmp_path: P
     assert satisfied.answer("install six") == ["six 1.0 is already installed"]
     assert satisfied.answer("install graphviz") is None
     assert satisfied.answer("install old") is None
+
+
+def test_a_package_that_lacks_what_it_needs_is_not_enough(tmp_path: Path) -> None:
+    python = make_venv(tmp_path / "venv")
+    (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    for name, needs in (("whole", "other; python_version > '99'"), ("needy", "missing>=1"), ("content", "whole")):
+        record = site / f"{name}-1.0.dist-info"
+        record.mkdir()
+        (record / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nRequires-Dist: {needs}\n")
+    lines = [(f"install {name}", None, None) for name in ("whole", "needy", "content")]
+    done = ["whole 1.0 is already installed"], None, ["content 1.0 is already installed"]
+    assert ask(str(python), lines) == list(done)

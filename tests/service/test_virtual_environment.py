@@ -245,6 +245,14 @@ def test_doctor_reports_broken_metadata(venv_user: User) -> None:
     assert "~b-alpha" in venv_user.screen
 
 
+def test_a_package_that_lacks_what_it_needs_is_not_satisfied(venv_user: User) -> None:
+    venv_user.type("install tb-mixed")
+    venv_user.type("remove --force tb-alpha")
+    report = venv_user.type("install tb-mixed")
+    assert report.outcome is not None
+    assert venv_user.version("tb-alpha") is not None
+
+
 def test_a_package_without_its_list_of_files(venv_user: User) -> None:
     venv_user.type("install tb-pure")
     python = venv_user.environment.python
