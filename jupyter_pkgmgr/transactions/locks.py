@@ -175,8 +175,7 @@ def _locked(path: Path, owner: Owner, subject: str, *, events: EventSink, cancel
     try:
         cancel.check()
         while (lock := _attempt(path, owner, subject)) is None:
-            holder = _read_holder(path)
-            if (message := _waiting(holder, subject)) != told:
+            if (message := _waiting(path, subject)) != told:
                 told = message
                 events(Event(kind=EventKind.WAITING, message=message))
             if cancel.wait(pause):
@@ -221,9 +220,9 @@ def _open(path: Path) -> int:
         _make_folder(path.parent)
         return os.open(path, flags, 0o666)
     except PermissionError:
-        if not path.exists():
+        if not path.exists() or not os.access(path.parent, os.W_OK):
             raise
-        return os.open(path, os.O_RDONLY)  # of another user; enough for a lock on a local file system
+        return os.open(path, os.O_RDONLY)  # a file of another user, in an environment that both may change
 
 
 def _make_folder(folder: Path) -> None:
@@ -316,11 +315,15 @@ def _read_holder(path: Path) -> Owner | None:
         return None
 
 
-def _waiting(holder: Owner | None, subject: str) -> str:
+def _waiting(path: Path, subject: str) -> str:
+    """Who is waited for; and, where a file stands in for the lock, what to do if they can't give it back."""
+    held = weak_locks.held_file(path)
+    remedy = f"; if that has ended, delete {held}" if held.exists() else ""
+    holder = _read_holder(path)
     if holder is None:
-        return f"something else changes {subject}"
+        return f"something else changes {subject}{remedy}"
     who = f"{holder.user}@{holder.host}, process {holder.pid}"
-    what = f"{holder.face} {' '.join(holder.command.split())}".strip() or "a change"
+    what = " ".join([holder.face, *holder.command.split()]).strip() or "a change"
     if holder.host == socket.gethostname() and not weak_locks.is_alive(holder.pid):
-        return f"what {what} ({who}, killed) left running still changes {subject}"
-    return f"{what} ({who}, since {holder.started}) changes {subject}"
+        return f"what {what} ({who}, killed) left running still changes {subject}{remedy}"
+    return f"{what} ({who}, since {holder.started}) changes {subject}{remedy}"
