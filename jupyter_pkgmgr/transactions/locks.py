@@ -48,7 +48,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-__all__ = ["STATE", "Lock", "Owner", "cache_lock", "prefix_lock", "state_folder"]
+__all__ = ["STATE", "Lock", "Owner", "cache_lock", "living_holder", "prefix_lock", "state_folder"]
 
 STATE = ".jupyter_pkgmgr"
 """Name of the folder that holds everything we keep about an environment, inside it."""
@@ -306,6 +306,14 @@ def _say_who(path: Path, owner: Owner) -> None:
         except OSError:
             new.unlink(missing_ok=True)
             _who(path).unlink(missing_ok=True)
+
+
+def living_holder(environment: Environment) -> Owner | None:
+    """Who changes the environment at this moment, as far as that can be told without asking for the lock."""
+    holder = _read_holder(state_folder(environment) / "lock")
+    if holder is None or (holder.host == socket.gethostname() and not weak_locks.is_alive(holder.pid)):
+        return None
+    return holder
 
 
 def _read_holder(path: Path) -> Owner | None:
