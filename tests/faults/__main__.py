@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from .disks import open_disk
 from .lab import open_lab
 from .scenes import BARE, OURS
 from .trials import Result, Trials
@@ -26,7 +27,11 @@ def main() -> int:
     arguments = _arguments()
     with TemporaryDirectory(dir=arguments.folder, prefix="faults-") as folder, open_lab(Path(folder)) as lab:
         trials = Trials(lab)
-        if arguments.replay:
+        if arguments.power:
+            with open_disk(Path(folder), megabytes=400) as disk:
+                results = list(_run(Trials(lab.on(disk)), arguments.tool or list(OURS), arguments.power, arguments))
+            print(_table(results))
+        elif arguments.replay:
             tool, seed = arguments.replay
             results = [trials.run(tool, int(seed))]
             print(results[0])
@@ -45,6 +50,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--kills", type=int, default=40, help="how many transactions of ours to kill")
     parser.add_argument("--bare", type=int, default=0, help="how many of each bare tool")
+    parser.add_argument("--power", type=int, default=0, help="instead cut the power of so many disks (Linux, root)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--tool", action="append", choices=list(OURS), help="only these of ours")
     parser.add_argument("--replay", nargs=2, metavar=("TOOL", "SEED"), help="repeat one trial")

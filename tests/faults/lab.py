@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,6 +18,8 @@ from testbed.environments import conda_environment, make_venv
 from testbed.index import serve, serve_files
 from testbed.python_package import python_channel
 from testbed.wheels import WheelSource, conda_package, write_wheel
+
+from .disks import Disk
 
 __all__ = ["ROOT", "Lab", "open_lab"]
 
@@ -77,12 +79,22 @@ class Lab:
     folder: Path
     channel_url: str
     index_url: str
+    disk: Disk | None = None
+    """Where the environments are, if they have a disk of their own."""
     _cold: int = field(default=0)
 
     @property
     def prefix(self) -> Path:
         """Where every trial's environment is: one path, for it stands in files."""
-        return self.folder / "env"
+        return (self.disk.folder if self.disk else self.folder) / "env"
+
+    @property
+    def _templates(self) -> Path:
+        return (self.disk.image.parent if self.disk else self.folder) / "templates"
+
+    def on(self, disk: Disk) -> Lab:
+        """The same, but with its environments on a disk of their own."""
+        return replace(self, disk=disk)
 
     def variables(self, *, cold: bool = False) -> dict[str, str]:
         """A process's variables: nothing of the machine's configuration; ``cold`` means empty caches."""
@@ -115,7 +127,7 @@ class Lab:
 
     def place(self, world: str, setup: Sequence[str]) -> None:
         """Put the environment of this kind, with these specs installed, at the prefix."""
-        template = self.folder / "templates" / "-".join([world, *setup]).replace("/", "_").replace("=", "")
+        template = self._templates / "-".join([world, *setup]).replace("/", "_").replace("=", "")
         self.clear()
         if not template.exists():
             self._make(world, setup)

@@ -36,7 +36,7 @@ class Kill:
     """Who is ended, and when: two numbers from 0 to 1 say where in the measured run."""
 
     victim: str
-    """engine, us, both (SIGKILL), or cancel (SIGINT to us)."""
+    """engine, us, both (SIGKILL), cancel (SIGINT to us), or power (of the disk, then both)."""
     trigger: str
     """time: anywhere in the run; event: after one of its events; change: between the first and the last change
     below the prefix; write: just before one of our own changes there."""
@@ -160,15 +160,17 @@ class Trials:
         """One trial; the same seed kills the same transaction at the same place, as far as clocks allow."""
         rng = random.Random(f"{tool} {seed}")  # noqa: S311  to be repeated, not to be secret
         scene = draw_scene(tool, rng)
-        kill = _draw_kill(rng, bare=tool in BARE)
+        kill = _draw_kill(rng, bare=tool in BARE, power=self.lab.disk is not None)
         result = Result(seed=seed, scene=scene, kill=kill)
         started = time.monotonic()
         reference = self._reference(scene, cold=kill.cold)
         self.lab.place(scene.world, scene.setup)
+        if self.lab.disk:
+            os.sync()
         run = self._start(scene, kill, reference)
-        orphans = _strike(run, kill, reference)
+        orphans = self._strike(run, kill, reference)
         code = run.finish(TIMEOUT)
-        result.hit = code != 0
+        result.hit = code != 0 or kill.victim == "power"  # what was said to be done must outlast a cut, too
         result.at = run.events[-1][1] if run.events and not result.hit else _last_event(run)
         if tool in BARE:
             self._leave(result, reference, orphans)
@@ -218,6 +220,20 @@ class Trials:
         )
         self._references[scene, cold] = reference
         return reference
+
+    def _strike(self, run: Run, kill: Kill, reference: Reference) -> list[int]:
+        if kill.victim != "power":
+            return _strike(run, kill, reference)
+        assert self.lab.disk is not None
+        _await_moment(run, kill, reference)
+        send(run.process.pid, signal.SIGSTOP)  # what it does after the cut is never seen
+        found = [run.process.pid, *children(run.process.pid)]
+        self.lab.disk.cut()
+        kill_all(run.process.pid)
+        run.process.wait()
+        gone(found)
+        self.lab.disk.mend()
+        return []
 
     # --- what is left ------------------------------------------------------------------------------------------
 
@@ -280,10 +296,10 @@ def _state(tree: Tree, reference: Reference) -> str:
     return "after" if same_result(tree, reference.after) else "neither"
 
 
-def _draw_kill(rng: random.Random, *, bare: bool) -> Kill:
-    victim = "us" if bare else rng.choice(VICTIMS)
+def _draw_kill(rng: random.Random, *, bare: bool, power: bool) -> Kill:
+    victim = "power" if power else "us" if bare else rng.choice(VICTIMS)
     triggers = [name for name in TRIGGERS if not (bare and name in {"event", "write"})]
-    if victim in {"engine", "cancel"}:
+    if victim in {"engine", "cancel", "power"} and "write" in triggers:
         triggers.remove("write")
     trigger = rng.choice(triggers)
     where, delay, cold = rng.random(), rng.random(), rng.random() < 0.3
