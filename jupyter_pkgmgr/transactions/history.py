@@ -28,7 +28,6 @@ __all__ = [
     "Result",
     "Signature",
     "file_changes",
-    "folder_size",
     "in_force",
     "prune",
     "read_entries",
@@ -40,6 +39,7 @@ __all__ = [
 ]
 
 ENTRY, FILES = "entry.json", "files.json"
+_DROPPED = f"{BEFORE}.dropped"
 KEEP = 20
 """Snapshots that are kept."""
 MAX_BYTES = 2 * 1024**3
@@ -231,12 +231,12 @@ def _ended(state: State) -> list[Path]:
 def _read_entry(folder: Path) -> Entry:
     """One entry; a damaged one says so in its place, so that it neither hides nor breaks the others."""
     try:
-        document = msgspec.json.decode((folder / ENTRY).read_bytes())
+        document = msgspec.json.decode((folder / ENTRY).read_bytes(), type=dict[str, Any])
         version = document.pop("schema")
         if version != SCHEMA:
             raise msgspec.ValidationError(f"its version is {version}, this program reads {SCHEMA}")
         entry = msgspec.convert(document, Entry, dec_hook=_path)
-    except (OSError, msgspec.DecodeError, AttributeError, KeyError) as error:
+    except (OSError, msgspec.DecodeError, KeyError) as error:
         return Entry(id=folder.name, started="", result=Result.UNREADABLE, message=f"entry.json can't be read: {error}")
     return replace(entry, id=folder.name, has_snapshot=(folder / BEFORE).is_dir())
 
@@ -248,30 +248,18 @@ def _path(type_: type, value: Any) -> Any:
 # --- how long snapshots are kept -----------------------------------------------------------------------------------
 
 
-def folder_size(folder: Path) -> int:
-    """Bytes of the files below a folder; hard links to one file count once."""
-    return sum({(found.st_dev, found.st_ino): found.st_size for found in _stats(os.fspath(folder))}.values())
-
-
-def _stats(folder: str) -> Iterator[os.stat_result]:
-    with os.scandir(folder) as found:
-        for item in found:
-            if item.is_dir(follow_symlinks=False):
-                yield from _stats(item.path)
-            else:
-                yield item.stat(follow_symlinks=False)
-
-
 def prune(environment: Environment, *, keep: int = KEEP, max_bytes: int = MAX_BYTES) -> tuple[str, ...]:
     """Drop the oldest snapshots, never that of the newest committed transaction; returns whose were dropped."""
-    state = state_of(environment)
-    folders = [folder for folder in _ended(state) if (folder / BEFORE).is_dir()]
-    dropped = tuple(_superfluous((_read_entry(folder) for folder in folders), keep=keep, max_bytes=max_bytes))
-    for name in dropped:
+    folders = _ended(state_of(environment))
+    kept = [folder for folder in folders if (folder / BEFORE).is_dir()]
+    dropped = tuple(_superfluous(map(_read_entry, kept), keep=keep, max_bytes=max_bytes))
+    for folder in folders:
         # Renamed first: a snapshot that is half gone must not look like one that can be used.
-        gone = state.transactions / name / f"{BEFORE}.dropped"
-        (state.transactions / name / BEFORE).rename(gone)
-        remove_tree(os.fspath(gone))
+        gone = folder / _DROPPED
+        if folder.name in dropped:
+            (folder / BEFORE).rename(gone)
+        if gone.is_dir():
+            remove_tree(os.fspath(gone))
     return dropped
 
 
