@@ -6,6 +6,7 @@ and hands plans to be applied. Its methods may be called from any thread.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -45,9 +46,32 @@ from jupyter_pkgmgr.model import (
 )
 from jupyter_pkgmgr.model.errors import CatalogError, PackageNotFoundError, PkgError, VersionNotFoundError
 from jupyter_pkgmgr.routing import Context, EngineChoice, choose_engine, conda_candidates, make_plan
-from jupyter_pkgmgr.transactions import apply_plan
+from jupyter_pkgmgr.transactions import (
+    Entry,
+    Owner,
+    Result,
+    UndoPlan,
+    apply_plan,
+    apply_undo,
+    in_force,
+    plan_undo,
+    read_entries,
+    recover,
+)
 
-__all__ = ["Details", "Hint", "PackageService", "Reasons", "SearchAnswer", "SearchHit", "SettingsInForce"]
+__all__ = [
+    "Details",
+    "Entry",
+    "Hint",
+    "PackageService",
+    "Reasons",
+    "Result",
+    "SearchAnswer",
+    "SearchHit",
+    "SettingsInForce",
+    "UndoPlan",
+    "in_force",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +141,17 @@ class Hint:
 
 
 class PackageService:
-    """Packages of environments: read, plan, change. Use it as a context manager: it may hold a worker process."""
+    """Packages of environments: read, plan, change. Use it as a context manager: it may hold a worker process.
 
-    def __init__(self, engines: Mapping[str, Engine] | None = None) -> None:
+    Parameters
+    ----------
+    face
+        How the user talks to us (``%pkg``, ``cli``, …); for the history, and for those who wait for our lock.
+    """
+
+    def __init__(self, engines: Mapping[str, Engine] | None = None, *, face: str = "") -> None:
         self._engines = dict(engines or default_engines())
+        self._face = face
 
     def __enter__(self) -> Self:
         return self
@@ -149,6 +180,9 @@ class PackageService:
         PkgError
             If there is no plan.
         """
+        cancel = cancel or Cancellation()
+        owner = Owner.here(face=self._face, command=request.command)
+        recovered = recover(environment, owner, events=events, cancel=cancel)
         inventory = read_inventory(environment)
         indexes = _with_options(read_index_settings(environment), request.options)
         conda = _conda_settings(environment, request.options)
@@ -162,12 +196,13 @@ class PackageService:
             query_channels=self._reader.query,
             index_metadata=functools.partial(_requires, indexes),
             events=events,
-            cancel=cancel or Cancellation(),
+            cancel=cancel,
         )
         try:
-            return make_plan(context)
+            plan = make_plan(context)
         except (PackageNotFoundError, VersionNotFoundError) as error:
             raise _with_alternatives(error, context) from error
+        return replace(plan, warnings=(recovered.notice, *plan.warnings)) if recovered else plan
 
     def apply(self, plan: Plan, *, events: EventSink = ignore_events, cancel: Cancellation | None = None) -> Outcome:
         """Do what a plan says, and verify it.
@@ -180,22 +215,53 @@ class PackageService:
             For whatever else goes wrong.
         """
         before = read_inventory(plan.environment)
-        return apply_plan(plan, self._engines, before, events=events, cancel=cancel or Cancellation())
+        owner = Owner.here(face=self._face, command=plan.request.command)
+        return apply_plan(plan, self._engines, before, owner=owner, events=events, cancel=cancel or Cancellation())
+
+    def plan_undo(self, environment: Environment, which: str = "1", *, command: str = "") -> UndoPlan:
+        """What taking back the last N transactions, or the one with this id, would do. Changes nothing.
+
+        Raises
+        ------
+        PkgError
+            If there is nothing to undo, or something else has changed the same files since.
+        """
+        owner = Owner.here(face=self._face, command=command)
+        recover(environment, owner, events=ignore_events, cancel=Cancellation())
+        return plan_undo(environment, which, command=command)
+
+    def undo(self, undo: UndoPlan, *, events: EventSink = ignore_events, cancel: Cancellation | None = None) -> Outcome:
+        """Take transactions back: put the files in their place again. No engine runs, no network is needed.
+
+        Raises
+        ------
+        PlanOutdatedError
+            If the environment changed since the plan was made; then make it again.
+        PkgError
+            For whatever else goes wrong.
+        """
+        owner = Owner.here(face=self._face, command=undo.plan.request.command)
+        return apply_undo(undo, owner=owner, events=events, cancel=cancel or Cancellation())
 
     # --- read ------------------------------------------------------------------------------------------------------
 
     def inventory(self, environment: Environment) -> Inventory:
         """What is installed."""
-        return read_inventory(environment)
+        return self._inventory(environment)
+
+    def history(self, environment: Environment) -> tuple[Entry, ...]:
+        """What was done to the environment through us, newest first."""
+        self._recover(environment)
+        return read_entries(environment)
 
     def doctor(self, environment: Environment) -> tuple[Problem, ...]:
         """What is wrong in the environment, each with what mends it."""
-        inventory = read_inventory(environment)
+        inventory = self._inventory(environment)
         return (*inventory.problems, *inventory.broken_dependencies())
 
     def search(self, environment: Environment, query: str, *, limit: int = 20) -> SearchAnswer:
         """Look for packages in the channels (in a conda environment) and in the indexes, side by side."""
-        inventory = read_inventory(environment)
+        inventory = self._inventory(environment)
         searches = [self._search_pypi] if environment.python else []
         if environment.is_conda:
             searches.insert(0, self._search_conda)
@@ -222,7 +288,7 @@ class PackageService:
         PackageNotFoundError
             If it is neither installed nor available.
         """
-        inventory = read_inventory(environment)
+        inventory = self._inventory(environment)
         installed = _find(inventory, name)
         catalog, available_name = self._catalog_for(environment, name, installed)
         notes: list[str] = []
@@ -264,7 +330,7 @@ class PackageService:
         PackageNotFoundError
             If it isn't installed.
         """
-        inventory = read_inventory(environment)
+        inventory = self._inventory(environment)
         found = _find(inventory, name)
         if not found:
             raise PackageNotFoundError(
@@ -289,7 +355,7 @@ class PackageService:
 
     def missing_import(self, environment: Environment, module: str) -> Hint | None:
         """What to install so that ``import module`` works; ``None`` where nobody knows or it is there already."""
-        inventory = read_inventory(environment)
+        inventory = self._inventory(environment)
         known = names.for_import(module)
         if known is None or inventory.packages_for_import(module):
             return None
@@ -298,6 +364,20 @@ class PackageService:
             return None
         command = f"%pkg install {package}"
         return Hint(package=package, command=command, text=f"{module} comes with {package}: {command}")
+
+    def _inventory(self, environment: Environment) -> Inventory:
+        self._recover(environment)
+        return read_inventory(environment)
+
+    def _recover(self, environment: Environment) -> None:
+        """Take back what was interrupted before anything is read.
+
+        Where that can't be done, reading goes on: this user may be allowed to do nothing else, and has to see what
+        there is. Whoever wants to change the environment is told.
+        """
+        with contextlib.suppress(PkgError):
+            owner = Owner.here(face=self._face)
+            recover(environment, owner, events=ignore_events, cancel=Cancellation(), wait=False)
 
     # --- engines ---------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,21 @@
-"""A plan being applied: check, apply, verify."""
+"""A plan being applied: check, apply, verify; what was done, and taking it back."""
 
 from .apply import apply_plan
+from .history import Entry, Result, in_force, read_entries
+from .locks import Owner
+from .recover import Recovered, recover
+from .undo import UndoPlan, apply_undo, plan_undo
 
-__all__ = ["apply_plan"]
+__all__ = [
+    "Entry",
+    "Owner",
+    "Recovered",
+    "Result",
+    "UndoPlan",
+    "apply_plan",
+    "apply_undo",
+    "in_force",
+    "plan_undo",
+    "read_entries",
+    "recover",
+]

@@ -112,7 +112,7 @@ def _path(type_: type, value: Any) -> Any:
 
 
 def _folders(state: State) -> list[Path]:
-    return [folder for folder in state.transactions.iterdir()] if state.transactions.is_dir() else []
+    return list(state.transactions.iterdir()) if state.transactions.is_dir() else []
 
 
 def _damaged(state: State, why: str) -> EnvironmentProblem:

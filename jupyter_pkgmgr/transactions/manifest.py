@@ -5,7 +5,7 @@ small installation. What it leaves out never takes part in a transaction: our ow
 drops it as it likes), other environments and package caches that lie inside this one, and uv's lock file.
 """
 
-# ruff: noqa: PTH116, PTH123, PTH208
+# ruff: noqa: PTH116
 # Paths are strings here: a prefix has tens of thousands of them.
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ def _look(path: str, place: str, known: Folder | None, limit: int) -> Folder | N
 
 
 def _names(path: str, place: str) -> tuple[list[str], list[str]]:
-    files, folders = [], []
+    files: list[str] = []
+    folders: list[str] = []
     with os.scandir(path) as entries:
         for entry in entries:
             name = entry.name

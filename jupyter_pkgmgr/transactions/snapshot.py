@@ -9,7 +9,7 @@ hold what is written *through* another name of the file, which is why such files
 size and time: a link that doesn't have them any more is damaged, and told so instead of put back.
 """
 
-# ruff: noqa: PTH100, PTH101, PTH102, PTH103, PTH105, PTH107, PTH108, PTH115, PTH116, PTH118, PTH120, PTH123, PTH211
+# ruff: noqa: PTH101, PTH103, PTH105, PTH106, PTH108, PTH112, PTH114, PTH115, PTH116, PTH118, PTH120, PTH123, PTH211
 # Paths are strings here: an upgrade has thousands of them.
 
 from __future__ import annotations

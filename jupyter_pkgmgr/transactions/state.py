@@ -1,12 +1,11 @@
-"""Where things lie: the folder of an environment's transactions, the parts of it that transactions look after, and
-how a file gets onto the disk.
+"""Where transactions keep things, which parts of an environment they look after, how a file gets onto the disk.
 
 A *place* is a path relative to :attr:`State.base`, with ``/`` on every system. Places are what manifests, snapshots
 and histories hold, so that all of them stay right when the environment is moved. Bytes of a name that are no UTF-8
 stand in it as characters of a private range, since JSON and MessagePack can't hold what Python makes of them.
 """
 
-# ruff: noqa: PTH100, PTH118, PTH120, PTH123
+# ruff: noqa: PTH118, PTH123
 # Paths are strings here: a prefix has tens of thousands of them.
 
 from __future__ import annotations
