@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Self
@@ -29,7 +29,7 @@ from jupyter_pkgmgr.environments import (
     read_index_settings,
     with_channels,
 )
-from jupyter_pkgmgr.inventory import Inventory, Problem, read_inventory
+from jupyter_pkgmgr.inventory import Inventory, Problem, fingerprint, read_inventory
 from jupyter_pkgmgr.model import (
     Cancellation,
     Ecosystem,
@@ -53,7 +53,9 @@ from jupyter_pkgmgr.transactions import (
     UndoPlan,
     apply_plan,
     apply_undo,
+    hold,
     in_force,
+    is_unfinished,
     plan_undo,
     read_entries,
     recover,
@@ -183,7 +185,35 @@ class PackageService:
         cancel = cancel or Cancellation()
         owner = Owner.here(face=self._face, command=request.command)
         recovered = recover(environment, owner, events=events, cancel=cancel)
+        plan = self._plan_beside_others(environment, request, events=events, cancel=cancel)
+        if plan is None:
+            with hold(environment, owner, events=events, cancel=cancel):
+                plan = self._make_plan(environment, request, read_inventory(environment), events=events, cancel=cancel)
+        return replace(plan, warnings=(recovered.notice, *plan.warnings)) if recovered else plan
+
+    def _plan_beside_others(
+        self, environment: Environment, request: Request, *, events: EventSink, cancel: Cancellation
+    ) -> Plan | None:
+        """The plan; ``None`` where it tells nothing as it was made in the middle of somebody else's change."""
         inventory = read_inventory(environment)
+        try:
+            plan = self._make_plan(environment, request, inventory, events=events, cancel=cancel)
+        except PkgError:
+            if is_unfinished(environment) or fingerprint(environment) != inventory.fingerprint:
+                return None
+            raise
+        # Any other plan is looked at again before it is applied; what is there already might still go away.
+        return None if plan.is_empty and is_unfinished(environment) else plan
+
+    def _make_plan(
+        self,
+        environment: Environment,
+        request: Request,
+        inventory: Inventory,
+        *,
+        events: EventSink,
+        cancel: Cancellation,
+    ) -> Plan:
         indexes = _with_options(read_index_settings(environment), request.options)
         conda = _conda_settings(environment, request.options)
         context = Context(
@@ -199,24 +229,51 @@ class PackageService:
             cancel=cancel,
         )
         try:
-            plan = make_plan(context)
+            return make_plan(context)
         except (PackageNotFoundError, VersionNotFoundError) as error:
             raise _with_alternatives(error, context) from error
-        return replace(plan, warnings=(recovered.notice, *plan.warnings)) if recovered else plan
 
-    def apply(self, plan: Plan, *, events: EventSink = ignore_events, cancel: Cancellation | None = None) -> Outcome:
+    def apply(
+        self,
+        plan: Plan,
+        *,
+        events: EventSink = ignore_events,
+        cancel: Cancellation | None = None,
+        replanned: Callable[[Plan], None] | None = None,
+    ) -> Outcome:
         """Do what a plan says, and verify it.
+
+        Parameters
+        ----------
+        replanned
+            Where given, a plan that is outdated by the time that the environment is ours is made again, and this
+            is told the new one. What it raises keeps that from being applied.
 
         Raises
         ------
         PlanOutdatedError
-            If the environment changed since the plan was made; then make it again.
+            If the environment changed since the plan was made, and it isn't to be made again.
         PkgError
             For whatever else goes wrong.
         """
-        before = read_inventory(plan.environment)
-        owner = Owner.here(face=self._face, command=plan.request.command)
-        return apply_plan(plan, self._engines, before, owner=owner, events=events, cancel=cancel or Cancellation())
+        cancel = cancel or Cancellation()
+
+        def replan(old: Plan) -> Plan:
+            inventory = read_inventory(old.environment)
+            new = self._make_plan(old.environment, old.request, inventory, events=events, cancel=cancel)
+            if replanned is not None:
+                replanned(new)
+            return new
+
+        return apply_plan(
+            plan,
+            self._engines,
+            read_inventory(plan.environment),
+            owner=Owner.here(face=self._face, command=plan.request.command),
+            events=events,
+            cancel=cancel,
+            replan=replan if replanned is not None else None,
+        )
 
     def plan_undo(self, environment: Environment, which: str = "1", *, command: str = "") -> UndoPlan:
         """What taking back the last N transactions, or the one with this id, would do. Changes nothing.

@@ -3,7 +3,8 @@
 from .apply import apply_plan
 from .history import Entry, Result, in_force, read_entries
 from .locks import Owner
-from .recover import Recovered, recover
+from .recover import Recovered, is_unfinished, recover
+from .transaction import hold
 from .undo import UndoPlan, apply_undo, plan_undo
 
 __all__ = [
@@ -14,7 +15,9 @@ __all__ = [
     "UndoPlan",
     "apply_plan",
     "apply_undo",
+    "hold",
     "in_force",
+    "is_unfinished",
     "plan_undo",
     "read_entries",
     "recover",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from .verify import verify
 
 __all__ = ["apply_plan"]
 
+REPLANS = 3
+"""How often a plan is made again under the lock, where only tools that know nothing of it can interfere."""
 WITHOUT_CACHE_LOCK = frozenset({"conda", "mamba", "micromamba"})
 """Engines that may spoil their package cache when two of them fill it at the same time."""
 
@@ -34,6 +36,7 @@ def apply_plan(
     owner: Owner,
     events: EventSink,
     cancel: Cancellation,
+    replan: Callable[[Plan], Plan] | None = None,
 ) -> Outcome:
     """Do what the plan says, all of it or nothing.
 
@@ -45,28 +48,26 @@ def apply_plan(
         The inventory that the plan was made from.
     owner
         Who does it, for the history and for those who wait.
+    replan
+        Makes an outdated plan again. It is called while the environment is held, so that however many users
+        change it at the same time, everybody's turn comes once, and none plans in vain.
 
     Raises
     ------
     PlanBlockedError
         If the plan has blockers.
     PlanOutdatedError
-        If the environment changed since the plan was made.
+        If the environment changed since the plan was made, and can't be made again.
     PkgError
         If anything goes wrong, the result not being what the plan said included; then everything is as it
         was before, and the message says so.
     """
-    if plan.blockers:
-        raise PlanBlockedError(
-            plan.blockers[0].message,
-            reference=plan.blockers[0].reference,
-            context=tuple(notice.message for notice in plan.blockers[1:]),
-            hint=plan.blockers[0].hint,
-        )
+    _refuse_blocked(plan)
     with hold(plan.environment, owner, events=events, cancel=cancel):
-        if not fingerprint(plan.environment) == plan.fingerprint == before.fingerprint:
-            raise PlanOutdatedError("the environment changed since the plan was made", hint="make the plan again")
+        plan, before = _current(plan, before, replan)
         started = time.monotonic()
+        if plan.is_empty:  # by now; somebody else has done it
+            return Outcome(plan=plan, seconds=0.0, fingerprint=before.fingerprint)
         going = _files_that_go(plan, before)
         with transaction(
             plan, owner, linked=going_away(plan, before), copied=changed_in_place(plan, before.environment)
@@ -82,6 +83,27 @@ def apply_plan(
         fingerprint=after.fingerprint,
         changed_files=tuple(path for path, digest in going.items() if digest is None or digest != _digest(path)),
     )
+
+
+def _refuse_blocked(plan: Plan) -> None:
+    if plan.blockers:
+        first, *rest = plan.blockers
+        raise PlanBlockedError(
+            first.message, reference=first.reference, context=tuple(notice.message for notice in rest), hint=first.hint
+        )
+
+
+def _current(plan: Plan, before: Inventory, replan: Callable[[Plan], Plan] | None) -> tuple[Plan, Inventory]:
+    """A plan for what is installed now, and that."""
+    for attempt in range(REPLANS + 1):
+        if fingerprint(plan.environment) == plan.fingerprint == before.fingerprint:
+            return plan, before
+        if replan is None or attempt == REPLANS:
+            break
+        plan = replan(plan)
+        _refuse_blocked(plan)
+        before = read_inventory(plan.environment)
+    raise PlanOutdatedError("the environment changed since the plan was made", hint="make the plan again")
 
 
 def _run(plan: Plan, engines: dict[str, Engine], owner: Owner, events: EventSink, cancel: Cancellation) -> None:

@@ -14,7 +14,7 @@ from .locks import Owner, prefix_lock
 from .rollback import explained, rollback
 from .state import state_of
 
-__all__ = ["Recovered", "recover", "recover_locked"]
+__all__ = ["Recovered", "is_unfinished", "recover", "recover_locked"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ def recover(
     PkgError
         If it can't be taken back now.
     """
-    if not state_of(environment).journal.exists():
+    if not is_unfinished(environment):
         return None
     if wait:
         with prefix_lock(environment, owner, events=events, cancel=cancel):
@@ -71,6 +71,11 @@ def recover(
             return recover_locked(environment, events=events)
     except CancelledError:
         return None
+
+
+def is_unfinished(environment: Environment) -> bool:
+    """Whether a transaction is under way, or was interrupted."""
+    return state_of(environment).journal.exists()
 
 
 def recover_locked(environment: Environment, *, events: EventSink) -> Recovered | None:

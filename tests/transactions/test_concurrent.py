@@ -1,0 +1,108 @@
+"""Ten users of one environment at the same time: everybody's change is made, one after the other, and recorded."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from jupyter_pkgmgr.environments import from_interpreter, from_prefix
+from jupyter_pkgmgr.inventory import fingerprint, read_inventory
+from jupyter_pkgmgr.model import Environment
+from jupyter_pkgmgr.transactions import Result, read_entries
+from testbed.channel import Channel
+from testbed.content import MINOR, wheel
+from testbed.environments import conda_environment
+from testbed.index import serve, serve_files
+from testbed.wheels import conda_package, write_wheel
+
+ROOT = Path(__file__).parents[2]
+NAMES = tuple(f"tb-user-{number}" for number in range(10))
+
+
+@pytest.fixture
+def index(tmp_path: Path, clean_settings: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An index with a package for each of the ten; returns its folder of wheels."""
+    folder = tmp_path / "index"
+    for name in NAMES:
+        write_wheel(folder, wheel(name, "1.0"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(clean_settings / "cache"))
+    monkeypatch.setenv("UV_CACHE_DIR", str(clean_settings / "uv-cache"))
+    with serve(folder) as server:
+        monkeypatch.setenv("PIP_INDEX_URL", server.index_url)
+        yield folder
+
+
+@pytest.fixture
+def conda(index: Path, testbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Environment]:
+    """A conda environment whose one channel has a package for each of the ten, too."""
+    channel = Channel(tmp_path / "channel").include(Channel(testbed / "channel"))
+    channel.add(*(conda_package(path, python=MINOR) for path in sorted(index.glob("*.whl")))).index()
+    monkeypatch.setenv("CONDA_PKGS_DIRS", str(tmp_path / "pkgs"))
+    with serve_files(channel.path) as server:
+        monkeypatch.setenv("CONDA_CHANNELS", server.url)
+        yield from_prefix(conda_environment(tmp_path / "env", channels=[channel.url], cache=testbed / "cache"))
+
+
+def type_at_once(environment: Environment, commands: Sequence[Sequence[str]]) -> list[dict[str, object]]:
+    """Run commands in processes of their own, all at the same time; returns the JSON each of them ended with."""
+    where = [sys.executable, "-m", "jupyter_pkgmgr.cli", "--prefix", os.fspath(environment.prefix)]
+    running = [
+        subprocess.Popen(
+            [*where, *words, "--json"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for words in commands
+    ]
+    ended = [(process.communicate(timeout=240), process.returncode) for process in running]
+    assert [code for _, code in ended] == [0] * len(commands), [said for said, code in ended if code]
+    return [json.loads(output) for (output, _), _ in ended]
+
+
+def recorded(environment: Environment) -> list[str]:
+    """What the committed transactions installed, in their order."""
+    entries = [entry for entry in reversed(read_entries(environment)) if entry.result is Result.COMMITTED]
+    for earlier, later in pairwise(entries):
+        assert later.fingerprint_before == earlier.fingerprint
+    assert entries[-1].fingerprint == fingerprint(environment)
+    return [change.package.name for entry in entries for change in entry.changes]
+
+
+def check_all_there(environment: Environment) -> None:
+    inventory = read_inventory(environment)
+    assert {package.name for package in inventory.packages} >= set(NAMES)
+    assert sorted(recorded(environment)) == sorted(NAMES)
+    assert len(read_entries(environment)) == len(NAMES)
+    assert (*inventory.problems, *inventory.broken_dependencies()) == ()
+    assert not (environment.prefix / ".jupyter_pkgmgr" / "journal.json").exists()
+
+
+@pytest.mark.usefixtures("index")
+def test_ten_processes_install_into_one_venv(venv_python: Path) -> None:
+    environment = from_interpreter(venv_python)
+    type_at_once(environment, [["install", name] for name in NAMES])
+    check_all_there(environment)
+
+
+def test_ten_processes_install_into_one_conda_environment(conda: Environment) -> None:
+    ecosystems = ["conda" if number % 5 else "pypi" for number in range(10)]  # eight by rattler, two by uv
+    commands = [["install", f"{ecosystem}::{name}"] for ecosystem, name in zip(ecosystems, NAMES, strict=True)]
+    type_at_once(conda, commands)
+    check_all_there(conda)
+    history = (conda.prefix / "conda-meta" / "history").read_text()
+    for ecosystem, name in zip(ecosystems, NAMES, strict=True):
+        assert (f"-{name}-1.0" in history or f"::{name}-1.0" in history) == (ecosystem == "conda")
+
+
+@pytest.mark.usefixtures("index")
+def test_ten_processes_that_want_the_same_make_one_change(venv_python: Path) -> None:
+    environment = from_interpreter(venv_python)
+    reports = type_at_once(environment, [["install", NAMES[0]]] * 10)
+    assert recorded(environment) == [NAMES[0]]
+    outcomes = [report["outcome"] for report in reports if "outcome" in report]
+    assert len(outcomes) == 1
