@@ -25,6 +25,13 @@ _EXAMPLES = {
     "show": ("show pandas",),
     "why": ("why numpy",),
     "list": ("list", "list num"),
+    "undo": (
+        "undo    the last change",
+        "undo 3    the last three, as one",
+        "undo 20260314T150926-5f3a    that one; of an undo: the change is made again",
+        "plan undo    show it, and do nothing",
+    ),
+    "history": ("history", "history --limit 5", "history -v    every package of every change"),
 }
 
 

@@ -8,7 +8,16 @@ from jupyter_pkgmgr.model import Action, Change, Environment, Notice, Outcome, P
 
 from .rendered import Rendered, block, clean, columns, esc, muted, plain, table
 
-__all__ = ["describe_environment", "render_outcome", "render_plan", "render_satisfied"]
+__all__ = [
+    "change_rows",
+    "changes_table",
+    "describe_environment",
+    "notices",
+    "render_outcome",
+    "render_plan",
+    "render_satisfied",
+    "summarize",
+]
 
 MANY = 15
 """Rows a plan shows before it folds the dependencies."""
@@ -49,15 +58,14 @@ def render_plan(plan: Plan, *, verbose: bool = False, blockers: bool = True) -> 
     for step in plan.steps:
         shown, folded = _fold(step.plan.changes, verbose=verbose)
         title = _title(step)
-        lines += [f"  {title}", *columns([_row(change) for change in shown], indent="    ")]
-        parts += [f'<div style="margin-top:6px">{esc(title)}</div>', _html_table(shown)]
+        lines += [f"  {title}", *change_rows(shown)]
+        parts += [f'<div style="margin-top:6px">{esc(title)}</div>', changes_table(shown)]
         if folded:
             lines.append(f"    … and {len(folded)} more dependencies (-v shows them)")
             summary = f"and {len(folded)} more dependencies"
-            parts.append(f"<details><summary>{muted(summary)}</summary>{_html_table(folded)}</details>")
-    for notice in plan.warnings:
-        lines += _notice_lines("warning", notice)
-        parts.append(_notice_html("warning", notice, _WARNING))
+            parts.append(f"<details><summary>{muted(summary)}</summary>{changes_table(folded)}</details>")
+    said, said_html = notices(plan.warnings)
+    lines, parts = [*lines, *said], [*parts, *said_html]
     for notice in plan.blockers if blockers else ():
         lines += _notice_lines("blocked", notice)
         parts.append(_notice_html("blocked", notice, _ERROR))
@@ -95,12 +103,25 @@ def _versions(change: Change) -> str:
     return after or before
 
 
-def _row(change: Change) -> list[str]:
-    package = change.package
-    return [_SIGNS[change.action], package.name, _versions(change), package.source, change.reason]
+def change_rows(changes: Sequence[Change]) -> list[str]:
+    """A line for each change: sign, name, from → to, where from, why."""
+    rows = []
+    for change in changes:
+        package = change.package
+        rows.append([_SIGNS[change.action], package.name, _versions(change), package.source, change.reason])
+    return columns(rows, indent="    ")
 
 
-def _html_table(changes: Sequence[Change]) -> str:
+def summarize(changes: Sequence[Change], *, limit: int | None = None) -> str:
+    """The changes in one line, what was asked for first; at most so many by name."""
+    ordered = sorted(changes, key=lambda change: not change.requested)
+    named = [f"{_SIGNS[change.action]} {change.package.name} {_versions(change)}" for change in ordered[:limit]]
+    more = [f"and {len(ordered) - len(named)} more"] if len(ordered) > len(named) else []
+    return ", ".join([*named, *more])
+
+
+def changes_table(changes: Sequence[Change]) -> str:
+    """The same as markup."""
     rows = []
     for change in changes:
         color = _COLORS.get(change.action, "inherit")
@@ -109,6 +130,12 @@ def _html_table(changes: Sequence[Change]) -> str:
         reason = muted(esc(change.reason))
         rows.append([f"{sign} {name}", esc(_versions(change)), esc(change.package.source), reason])
     return table(["Package", "Version", "From", "Why"], rows)
+
+
+def notices(warnings: Sequence[Notice]) -> tuple[list[str], list[str]]:
+    """Warnings as lines and as markup."""
+    lines = [line for notice in warnings for line in _notice_lines("warning", notice)]
+    return lines, [_notice_html("warning", notice, _WARNING) for notice in warnings]
 
 
 def _notice_lines(kind: str, notice: Notice) -> list[str]:
