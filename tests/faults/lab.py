@@ -20,6 +20,7 @@ from testbed.python_package import python_channel
 from testbed.wheels import WheelSource, conda_package, write_wheel
 
 from .disks import Disk
+from .trees import STATE
 
 __all__ = ["ROOT", "Lab", "open_lab"]
 
@@ -153,8 +154,15 @@ class Lab:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """A copy with all times; tens of milliseconds, where ``shutil.copytree`` takes a multiple."""
-    subprocess.run(["cp", "-a", source, target], check=True)
+    """A copy: what tools replace as a whole as hard links, what they may change in place as files of their own."""
+    if source.stat().st_dev != target.parent.stat().st_dev:
+        subprocess.run(["cp", "-a", source, target], check=True)
+        return
+    subprocess.run(["cp", "-al", source, target], check=True)
+    for folder in ("conda-meta", STATE):
+        if (source / folder).exists():
+            shutil.rmtree(target / folder)
+            subprocess.run(["cp", "-a", source / folder, target / folder], check=True)
 
 
 def _fill_index(folder: Path) -> None:

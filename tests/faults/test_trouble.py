@@ -69,7 +69,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 
 @pytest.mark.parametrize("world", ["venv", "conda"])
-@pytest.mark.parametrize("leave", [0, 100_000, 700_000], ids=lambda leave: f"{leave // 1000}kB")
+@pytest.mark.parametrize("leave", [0, 100_000, 300_000], ids=lambda leave: f"{leave // 1000}kB")
 def test_a_disk_that_fills_up(world: str, leave: int, disk: Disk, trials: Trials) -> None:
     lab = trials.lab.on(disk)
     lab.place(world, SETUP)
@@ -77,7 +77,7 @@ def test_a_disk_that_fills_up(world: str, leave: int, disk: Disk, trials: Trials
     os.sync()
     disk.fill(leave=leave)
     error = Tried(lab, UPGRADE).failed()
-    assert error["reference"] == "disk-full"
+    assert error["reference"] == "disk-full", error
     assert_same(before, lab)
     assert not unfinished(lab)
     disk.drain()
@@ -101,8 +101,8 @@ def test_a_disk_that_goes_read_only(disk: Disk, trials: Trials) -> None:
             disk.cut()
             break
     output, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr.decode()) == (1, "")
     (error,) = [fact for fact in _facts(b"".join(lines) + output) if fact["event"] == "error"]
-    assert (process.returncode, stderr) == (1, b"")
     assert "ead-only" in " ".join([error["message"], *error["context"], error["note"] or "", error["detail"] or ""])
     disk.mend()
     Tried(lab, "list").worked()
@@ -134,15 +134,13 @@ def test_what_was_stopped_comes_back(stopped: tuple[Lab, Tree]) -> None:
 
 
 def test_a_snapshot_that_is_gone_is_told_and_nothing_more_is_lost(stopped: tuple[Lab, Tree]) -> None:
-    lab, before = stopped
+    lab, _ = stopped
     shutil.rmtree(lab.prefix / STATE / "transactions")
     left = read_tree(lab.prefix)
-    error = Tried(lab, "list").failed()
+    Tried(lab, "list").worked()  # reading goes on
+    error = Tried(lab, "install tb-cli").failed()
     assert error["hint"], error
-    after = read_tree(lab.prefix)
-    lost = left.keys() - after.keys()
-    assert not lost & before.keys(), "what was there before and still was is gone"
-    assert not lost, f"without a snapshot nobody knows what the transaction added: {sorted(lost)[:5]}"
+    assert_same(left, lab)  # without it nobody knows what is whose
 
 
 def shorten(path: Path) -> None:
@@ -164,23 +162,19 @@ def test_a_damaged_journal(damage: Callable[[Path], object], stopped: tuple[Lab,
     lab, before = stopped
     damage(lab.prefix / STATE / "journal.json")
     left = read_tree(lab.prefix)
-    tried = Tried(lab, "list")
-    if tried.code == 0:
-        assert_same(before, lab)
-        assert not unfinished(lab)
-    else:
-        assert tried.failed()["hint"]
+    Tried(lab, "list").worked()
+    if unfinished(lab):
+        assert Tried(lab, "install tb-cli").failed()["hint"]
         assert_same(left, lab)
+    else:
+        assert_same(before, lab)
 
 
 def test_a_damaged_manifest(stopped: tuple[Lab, Tree]) -> None:
-    lab, before = stopped
-    (manifest,) = (lab.prefix / STATE / "transactions").glob("*/manifest*")
+    lab, _ = stopped
+    manifest = max((lab.prefix / STATE / "transactions").glob("*/manifest"))
     shorten(manifest)
     left = read_tree(lab.prefix)
-    tried = Tried(lab, "list")
-    if tried.code == 0:
-        assert_same(before, lab)
-    else:
-        assert tried.failed()["hint"]
-        assert not left.keys() - read_tree(lab.prefix).keys()
+    Tried(lab, "list").worked()
+    assert Tried(lab, "install tb-cli").failed()["hint"]
+    assert_same(left, lab)

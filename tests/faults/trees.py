@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
-__all__ = ["Entry", "Tree", "differences", "read_tree", "same", "same_result", "stale_bytecode"]
+__all__ = ["STATE", "Entry", "Tree", "differences", "read_tree", "same", "same_result", "stale_bytecode"]
 
 STATE = ".jupyter_pkgmgr"
 ASIDE = frozenset({"__pycache__", STATE})

@@ -28,7 +28,8 @@ __all__ = ["Kill", "Result", "Trials"]
 
 TIMEOUT = 90.0
 VICTIMS = ("engine", "us", "both", "cancel")
-TRIGGERS = ("time", "event", "change", "write")
+TRIGGERS = ("time", "event", "event", "change", "change", "write", "write", "write")
+"""Most of a run is starting and planning, which leaves nothing: more kills go where something is changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,8 @@ class Result:
     """Whether the process was ended, rather than done before."""
     at: str = ""
     """The last event before."""
+    unfinished: bool = False
+    """Whether a journal was left, so that the next use had something to take back."""
     state: str = ""
     """before, after or neither."""
     failures: list[str] = field(default_factory=list)
@@ -83,7 +86,8 @@ class Result:
         again = f", recovery killed {len(kill.recovery)} times" if kill.recovery else ""
         hit = "" if self.hit else " (too late)"
         head = f"{self.seed} {self.scene.tool}: {self.scene.line!r} on {list(self.scene.setup)}, {how}{again}{hit}"
-        return "\n    ".join([f"{head} after {self.at!r} → {self.state}", *self.failures])
+        left = ", unfinished" if self.unfinished else ""
+        return "\n    ".join([f"{head} after {self.at!r}{left} → {self.state}", *self.failures])
 
 
 class Run:
@@ -175,10 +179,15 @@ class Trials:
         if tool in BARE:
             self._leave(result, reference, orphans)
         else:
+            result.unfinished = self._journal.exists()
             self._judge(result, reference, run, code, orphans)
         self.lab.forget_cold()
         result.seconds = time.monotonic() - started
         return result
+
+    @property
+    def _journal(self) -> Path:
+        return self.lab.prefix / STATE / "journal.json"
 
     # --- the run that is killed --------------------------------------------------------------------------------
 
@@ -260,7 +269,7 @@ class Trials:
             say(f"from after: {differences(reference.after, tree)}")
         if code == 0 and result.state != "after":
             say("it said that it was done, but the state is not the one after")
-        if (self.lab.prefix / STATE / "journal.json").exists():
+        if self._journal.exists():
             say("the journal is still there")
         if stale := stale_bytecode(self.lab.prefix):
             say(f"Python would run code of another version: {stale[:5]}")
@@ -272,15 +281,21 @@ class Trials:
             limit = 1 + int(10 ** (3.2 * where))  # from the first change to the thousandth
             argv = [sys.executable, "-m", "tests.faults.driver", "--prefix", str(self.lab.prefix)]
             Run([*argv, "--die-at", str(limit), "--", "list"], variables, self.lab.prefix).finish()
+        self._use(result, variables)
+        if self._journal.exists():  # who only reads doesn't wait for an engine that still runs
+            gone(orphans)
+            self._use(result, variables)
+        tree = read_tree(self.lab.prefix)
+        gone(orphans)
+        if later := differences(tree, read_tree(self.lab.prefix)):
+            result.failures.append(f"the engine of the killed process went on after the recovery: {later}")
+
+    def _use(self, result: Result, variables: dict[str, str]) -> None:
         face = [sys.executable, "-m", "jupyter_pkgmgr.cli", "--prefix", str(self.lab.prefix), "list", "--json"]
         run = Run(face, variables, self.lab.prefix)
         code = run.finish()
         if code != 0:
             result.failures.append(f"the next use ended with {code}: {run.output}")
-        tree = read_tree(self.lab.prefix)
-        gone(orphans)
-        if later := differences(tree, read_tree(self.lab.prefix)):
-            result.failures.append(f"the engine of the killed process went on after the recovery: {later}")
 
     def keep(self, result: Result, folder: Path) -> Path:
         """Copy what a failed trial left."""
@@ -298,10 +313,8 @@ def _state(tree: Tree, reference: Reference) -> str:
 
 def _draw_kill(rng: random.Random, *, bare: bool, power: bool) -> Kill:
     victim = "power" if power else "us" if bare else rng.choice(VICTIMS)
-    triggers = [name for name in TRIGGERS if not (bare and name in {"event", "write"})]
-    if victim in {"engine", "cancel", "power"} and "write" in triggers:
-        triggers.remove("write")
-    trigger = rng.choice(triggers)
+    unfit = {"event", "write"} if bare else {"write"} if victim in {"engine", "cancel", "power"} else set()
+    trigger = rng.choice([name for name in TRIGGERS if name not in unfit])
     where, delay, cold = rng.random(), rng.random(), rng.random() < 0.3
     recovery = (
         tuple(rng.random() for _ in range(rng.choice((0, 0, 1, 1, 2)))) if victim != "cancel" and not bare else ()
