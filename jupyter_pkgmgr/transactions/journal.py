@@ -96,7 +96,7 @@ def read_journal(state: State) -> Journal | None:
             raise _damaged(state, str(second)) from second
 
 
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, AttributeError, KeyError)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, AttributeError, KeyError, TypeError)
 
 
 def _decode(data: bytes) -> Journal:

@@ -150,7 +150,11 @@ class Lab:
         if setup:
             engine = ["--engine", "pip"] if world == "pip" else []
             words = ["-m", "tests.faults.driver", "--prefix", str(self.prefix), "--", "install", *engine, *setup]
-            subprocess.run([sys.executable, *words], cwd=ROOT, env=self.variables(), check=True, capture_output=True)
+            done = subprocess.run(
+                [sys.executable, *words], cwd=ROOT, env=self.variables(), capture_output=True, check=False
+            )
+            if done.returncode:
+                raise RuntimeError(f"{setup} can't be set up: {(done.stdout + done.stderr).decode(errors='replace')}")
 
 
 def _copy(source: Path, target: Path) -> None:
