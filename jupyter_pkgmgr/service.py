@@ -45,7 +45,7 @@ from jupyter_pkgmgr.model import (
     redact,
 )
 from jupyter_pkgmgr.model.errors import CatalogError, PackageNotFoundError, PkgError, VersionNotFoundError
-from jupyter_pkgmgr.routing import Context, EngineChoice, choose_engine, conda_candidates, make_plan
+from jupyter_pkgmgr.routing import Context, EngineChoice, check_policies, choose_engine, conda_candidates, make_plan
 from jupyter_pkgmgr.transactions import (
     Entry,
     Owner,
@@ -53,6 +53,7 @@ from jupyter_pkgmgr.transactions import (
     UndoPlan,
     apply_plan,
     apply_undo,
+    examine,
     hold,
     in_force,
     is_unfinished,
@@ -275,7 +276,15 @@ class PackageService:
             replan=replan if replanned is not None else None,
         )
 
-    def plan_undo(self, environment: Environment, which: str = "1", *, command: str = "") -> UndoPlan:
+    def plan_undo(
+        self,
+        environment: Environment,
+        request: Request,
+        which: str = "1",
+        *,
+        events: EventSink = ignore_events,
+        cancel: Cancellation | None = None,
+    ) -> UndoPlan:
         """What taking back the last N transactions, or the one with this id, would do. Changes nothing.
 
         Raises
@@ -283,9 +292,13 @@ class PackageService:
         PkgError
             If there is nothing to undo, or something else has changed the same files since.
         """
-        owner = Owner.here(face=self._face, command=command)
-        recover(environment, owner, events=ignore_events, cancel=Cancellation())
-        return plan_undo(environment, which, command=command)
+        owner = Owner.here(face=self._face, command=request.command)
+        recovered = recover(environment, owner, events=events, cancel=cancel or Cancellation())
+        undo = plan_undo(environment, request, which)
+        ecosystems = {change.package.ecosystem for change in undo.plan.changes}
+        blockers, warnings = check_policies(environment, request.options, ecosystems=ecosystems)
+        said = (*((recovered.notice,) if recovered else ()), *warnings, *undo.plan.warnings)
+        return replace(undo, plan=replace(undo.plan, warnings=said, blockers=tuple(blockers)))
 
     def undo(self, undo: UndoPlan, *, events: EventSink = ignore_events, cancel: Cancellation | None = None) -> Outcome:
         """Take transactions back: put the files in their place again. No engine runs, no network is needed.
@@ -311,10 +324,11 @@ class PackageService:
         self._recover(environment)
         return read_entries(environment)
 
-    def doctor(self, environment: Environment) -> tuple[Problem, ...]:
-        """What is wrong in the environment, each with what mends it."""
-        inventory = self._inventory(environment)
-        return (*inventory.problems, *inventory.broken_dependencies())
+    def doctor(
+        self, environment: Environment, *, files: bool = False, cancel: Cancellation | None = None
+    ) -> tuple[Problem, ...]:
+        """What is wrong in the environment, each with what mends it; ``files`` has every file's hash checked."""
+        return examine(environment, Owner.here(face=self._face, command="doctor"), files=files, cancel=cancel)
 
     def search(self, environment: Environment, query: str, *, limit: int = 20) -> SearchAnswer:
         """Look for packages in the channels (in a conda environment) and in the indexes, side by side."""

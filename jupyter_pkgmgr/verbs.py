@@ -82,10 +82,10 @@ class Runner:
 
     def run(self, command: Command) -> Report:
         """Carry out one command. Raises ``PkgError`` for whatever goes wrong."""
-        if command.request is not None:
-            return self._change(command)
         if command.verb == "undo":
             return self._undo(command)
+        if command.request is not None:
+            return self._change(command)
         reading = {
             "list": self._list,
             "search": self._search,
@@ -128,12 +128,14 @@ class Runner:
         self._show("result", render_outcome(outcome))
 
     def _undo(self, command: Command) -> Report:
-        which = command.words[0] if command.words else "1"
-        undo = self._service.plan_undo(self._environment, which, command=command.typed)
-        if not command.quiet or command.dry_run:
-            self._show("plan", render_undo(undo))
+        assert command.request is not None  # noqa: S101  the grammar makes one
+        undo = self._service.plan_undo(self._environment, command.request, *command.words, cancel=self._cancel)
+        if not command.quiet or undo.plan.blockers or command.dry_run:
+            self._show("plan", render_undo(undo, blockers=command.dry_run))
         if command.dry_run:
-            return _report(plan=undo.plan, undoes=undo.entries)
+            return _report(plan=undo.plan, undoes=undo.entries, exit=1 if undo.plan.blockers else 0)
+        if undo.plan.blockers:
+            raise _blocked(undo.plan)
         if not self._confirm(undo.plan):
             self._show("result", plain("nothing was changed"))
             return _report(plan=undo.plan, undoes=undo.entries)
@@ -214,8 +216,8 @@ class Runner:
         self._show("result", render_environment(self._environment, facts, verbose=command.verbose))
         return _report(environment=self._environment, settings=facts)
 
-    def _doctor(self, _: Command) -> Report:
-        problems = self._service.doctor(self._environment)
+    def _doctor(self, command: Command) -> Report:
+        problems = self._service.doctor(self._environment, files=command.files, cancel=self._cancel)
         self._show("result", render_problems(problems, self._environment))
         return _report(problems=problems, exit=1 if problems else 0)
 

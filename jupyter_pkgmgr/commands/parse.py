@@ -65,14 +65,14 @@ class Command:
     """For verbs that change the environment."""
     words: tuple[str, ...] = ()
     """What follows the other verbs: names to show, a query, what to undo."""
-    typed: str = ""
-    """The whole command where no request holds it, redacted; for the history."""
     dry_run: bool = False
     yes: bool = False
     quiet: bool = False
     verbose: bool = False
     json: bool = False
     limit: int = 20
+    files: bool = False
+    """For the doctor: read every file."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -169,8 +169,15 @@ def _undo(arguments: argparse.Namespace, *, dry_run: bool, typed: str) -> Comman
         raise UsageError("undo takes one number or one ID", hint="%pkg undo 2 takes back the last two changes")
     return Command(
         verb=Verb.UNDO,
+        request=Request(
+            verb=Verb.UNDO,
+            specs=(),
+            options=Options(
+                override_frozen=arguments.override_frozen, break_system_packages=arguments.break_system_packages
+            ),
+            command=redact(typed),
+        ),
         words=words,
-        typed=redact(typed),
         dry_run=dry_run or arguments.dry_run,
         yes=arguments.yes,
         quiet=arguments.quiet,
@@ -189,6 +196,7 @@ def _reading(verb: str, arguments: argparse.Namespace) -> Command:
         verbose=arguments.verbose,
         json=arguments.json,
         limit=getattr(arguments, "limit", 20),
+        files=getattr(arguments, "files", False),
     )
 
 
@@ -201,12 +209,24 @@ def build_parser(verb: str) -> argparse.ArgumentParser:
         parser.add_argument("-y", "--yes", action="store_true", help="don't ask (in a notebook nothing ever does)")
         parser.add_argument("-q", "--quiet", action="store_true", help="only the result")
         parser.add_argument("--dry-run", action="store_true", help="show the plan and do nothing")
+        parser.add_argument(
+            "--override-frozen", action="store_true", help="change an environment that its owner has frozen"
+        )
+        parser.add_argument(
+            "--break-system-packages",
+            action="store_true",
+            help="change a Python that the system's package manager owns",
+        )
     if verb in CHANGING:
         _changing_options(parser, verb)
     else:
         parser.add_argument("words", nargs="*", metavar="NAME")
     if verb in {"search", "history"}:
         parser.add_argument("--limit", type=int, default=20, help="how many to show")
+    if verb == "doctor":
+        parser.add_argument(
+            "--files", action="store_true", help="read every file and compare it with its recorded hash"
+        )
     return parser
 
 
@@ -217,8 +237,6 @@ def _changing_options(parser: argparse.ArgumentParser, verb: str) -> None:
     add("--pip", "--pypi", dest="ecosystem", action="store_const", const=Ecosystem.PYPI, help="… from PyPI")
     add("--engine", metavar="NAME", help="use this tool: uv, pip, rattler, conda, mamba or micromamba")
     add("--force", action="store_true", help="accept what would be blocked for overwriting or breaking a package")
-    add("--override-frozen", action="store_true", help="change an environment that its owner has frozen")
-    add("--break-system-packages", action="store_true", help="change a Python that the system's package manager owns")
     add("--offline", action="store_true", help="use only what is in the caches")
     for flag in ("-n", "--name", "-p", "--prefix", "--user", "-t", "--target", "--root"):
         add(flag, action=_Elsewhere, help=argparse.SUPPRESS)

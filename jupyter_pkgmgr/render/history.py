@@ -60,12 +60,12 @@ def _when(started: str) -> str:
     return datetime.fromisoformat(started).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def render_undo(undo: UndoPlan) -> Rendered:
+def render_undo(undo: UndoPlan, *, blockers: bool = True) -> Rendered:
     """Which transactions are taken back, and what that changes."""
     plan = undo.plan
     head = f"Undo in {describe_environment(plan.environment)}"
     taken = [f"{_when(entry.started)}  {entry.id}  {entry.command}" for entry in undo.entries]
-    said, said_html = notices(plan.warnings)
+    said, said_html = notices(plan, blockers=blockers)
     lines = [head, *(f"  {line}" for line in taken), *change_rows(plan.changes), *said]
     parts = [f"<b>{esc(head)}</b>", *(f"<div>{esc(line)}</div>" for line in taken), changes_table(plan.changes)]
     return Rendered(text="\n".join(clean(line) for line in lines), html=block("".join([*parts, *said_html])))

@@ -64,11 +64,8 @@ def render_plan(plan: Plan, *, verbose: bool = False, blockers: bool = True) -> 
             lines.append(f"    … and {len(folded)} more dependencies (-v shows them)")
             summary = f"and {len(folded)} more dependencies"
             parts.append(f"<details><summary>{muted(summary)}</summary>{changes_table(folded)}</details>")
-    said, said_html = notices(plan.warnings)
+    said, said_html = notices(plan, blockers=blockers)
     lines, parts = [*lines, *said], [*parts, *said_html]
-    for notice in plan.blockers if blockers else ():
-        lines += _notice_lines("blocked", notice)
-        parts.append(_notice_html("blocked", notice, _ERROR))
     return Rendered(text="\n".join(clean(line) for line in lines), html=block("".join(parts)))
 
 
@@ -132,10 +129,12 @@ def changes_table(changes: Sequence[Change]) -> str:
     return table(["Package", "Version", "From", "Why"], rows)
 
 
-def notices(warnings: Sequence[Notice]) -> tuple[list[str], list[str]]:
-    """Warnings as lines and as markup."""
-    lines = [line for notice in warnings for line in _notice_lines("warning", notice)]
-    return lines, [_notice_html("warning", notice, _WARNING) for notice in warnings]
+def notices(plan: Plan, *, blockers: bool) -> tuple[list[str], list[str]]:
+    """What a plan warns of, and what blocks it unless an error says that: as lines and as markup."""
+    said = [("warning", notice, _WARNING) for notice in plan.warnings]
+    said += [("blocked", notice, _ERROR) for notice in plan.blockers if blockers]
+    lines = [line for kind, notice, _ in said for line in _notice_lines(kind, notice)]
+    return lines, [_notice_html(kind, notice, color) for kind, notice, color in said]
 
 
 def _notice_lines(kind: str, notice: Notice) -> list[str]:

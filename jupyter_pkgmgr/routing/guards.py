@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from packaging.utils import canonicalize_name
 
-from jupyter_pkgmgr.model import Action, Change, Ecosystem, Notice, Package, PolicyKind, Verb
+from jupyter_pkgmgr.model import Action, Change, Ecosystem, Environment, Notice, Options, Package, PolicyKind, Verb
 
 from .assign import Assignment
 from .context import Context
@@ -15,9 +15,10 @@ from .effects import Break, breaks
 __all__ = ["check_assignments", "check_changes", "check_policies", "clobber"]
 
 
-def check_policies(context: Context, *, ecosystems: set[Ecosystem]) -> tuple[list[Notice], list[Notice]]:
+def check_policies(
+    environment: Environment, options: Options, *, ecosystems: set[Ecosystem]
+) -> tuple[list[Notice], list[Notice]]:
     """Blockers and warnings that come from the environment alone."""
-    environment, options = context.environment, context.request.options
     blockers, warnings = [], []
     if policy := environment.policy(PolicyKind.READ_ONLY):
         blockers.append(

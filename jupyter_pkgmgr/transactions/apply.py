@@ -20,7 +20,7 @@ from .touched import changed_in_place, going_away
 from .transaction import hold, transaction
 from .verify import verify
 
-__all__ = ["apply_plan"]
+__all__ = ["apply_plan", "refuse_blocked"]
 
 REPLANS = 3
 """How often a plan is made again under the lock, where only tools that know nothing of it can interfere."""
@@ -62,7 +62,7 @@ def apply_plan(
         If anything goes wrong, the result not being what the plan said included; then everything is as it
         was before, and the message says so.
     """
-    _refuse_blocked(plan)
+    refuse_blocked(plan)
     with hold(plan.environment, owner, events=events, cancel=cancel):
         plan, before = _current(plan, before, replan)
         started = time.monotonic()
@@ -85,7 +85,8 @@ def apply_plan(
     )
 
 
-def _refuse_blocked(plan: Plan) -> None:
+def refuse_blocked(plan: Plan) -> None:
+    """Raise what stands in the way of a plan, if anything does."""
     if plan.blockers:
         first, *rest = plan.blockers
         raise PlanBlockedError(
@@ -101,7 +102,7 @@ def _current(plan: Plan, before: Inventory, replan: Callable[[Plan], Plan] | Non
         if replan is None or attempt == REPLANS:
             break
         plan = replan(plan)
-        _refuse_blocked(plan)
+        refuse_blocked(plan)
         before = read_inventory(plan.environment)
     raise PlanOutdatedError("the environment changed since the plan was made", hint="make the plan again")
 

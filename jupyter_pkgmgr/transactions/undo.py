@@ -12,7 +12,7 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
@@ -29,7 +29,6 @@ from jupyter_pkgmgr.model import (
     EventKind,
     EventSink,
     Notice,
-    Options,
     OriginKind,
     Outcome,
     Package,
@@ -37,10 +36,10 @@ from jupyter_pkgmgr.model import (
     Plan,
     Request,
     Step,
-    Verb,
 )
 from jupyter_pkgmgr.model.errors import PlanBlockedError, PlanError, PlanOutdatedError, UsageError, VerificationError
 
+from .apply import refuse_blocked
 from .history import Entry, Signature, in_force, read_entries, read_files, signature
 from .locks import Owner
 from .rollback import TEMPORARY
@@ -87,15 +86,15 @@ class UndoPlan:
     restoration: Restoration = field(repr=False, metadata={"private": True})
 
 
-def plan_undo(environment: Environment, which: str = "1", *, command: str = "") -> UndoPlan:
+def plan_undo(environment: Environment, request: Request, which: str = "1") -> UndoPlan:
     """What taking back the last N transactions, or the one with this id, would do. Changes nothing.
 
     Parameters
     ----------
+    request
+        Of the verb ``undo``.
     which
         How many, or an id; its beginning or its end is enough where only one has it.
-    command
-        What was typed, for the history.
 
     Raises
     ------
@@ -118,7 +117,7 @@ def plan_undo(environment: Environment, which: str = "1", *, command: str = "") 
     plan = Plan(
         id=uuid.uuid4().hex,
         # No dependency is in the way of what stood before; where others build on it, _check_dependents() looks.
-        request=Request(verb=Verb.UNDO, specs=(), options=Options(force=True), command=command),
+        request=replace(request, options=replace(request.options, force=True)),
         environment=environment,
         fingerprint=mark,
         steps=tuple(_steps(changes)),
@@ -402,6 +401,7 @@ def apply_undo(undo: UndoPlan, *, owner: Owner, events: EventSink, cancel: Cance
         If something else has changed the files meanwhile, or needs what would go.
     """
     plan, found = undo.plan, undo.restoration
+    refuse_blocked(plan)
     state = state_of(plan.environment)
     with hold(plan.environment, owner, events=events, cancel=cancel):
         before = read_inventory(plan.environment)

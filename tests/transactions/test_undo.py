@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -20,7 +20,7 @@ from jupyter_pkgmgr.commands import parse_line
 from jupyter_pkgmgr.engines.uv import UvEngine
 from jupyter_pkgmgr.environments import from_interpreter, from_prefix
 from jupyter_pkgmgr.inventory import read_inventory
-from jupyter_pkgmgr.model import Environment
+from jupyter_pkgmgr.model import Environment, Policy, PolicyKind, Request, Verb
 from jupyter_pkgmgr.model.errors import PkgError, PlanBlockedError, PlanError, PlanOutdatedError, UsageError
 from jupyter_pkgmgr.render import Rendered
 from jupyter_pkgmgr.service import Entry, PackageService
@@ -32,6 +32,7 @@ from testbed.environments import tool, uv_install
 from testbed.index import Server, serve, serve_files
 from testbed.wheels import write_wheel
 
+UNDO = Request(verb=Verb.UNDO, specs=())
 Tree = dict[str, tuple[int, int, str]]
 
 
@@ -373,7 +374,7 @@ def test_what_others_need_by_now_stays(venv: Demo, index_folder: Path) -> None:
 def test_a_plan_is_outdated_by_any_change(venv: Demo) -> None:
     venv.type("install tb-alpha")
     with PackageService() as service:
-        plan = service.plan_undo(venv.environment)
+        plan = service.plan_undo(venv.environment, UNDO)
         venv.type("install tb-pure")
         with pytest.raises(PlanOutdatedError):
             service.undo(plan)
@@ -382,7 +383,7 @@ def test_a_plan_is_outdated_by_any_change(venv: Demo) -> None:
 def test_files_that_change_after_the_plan_are_noticed(venv: Demo) -> None:
     venv.type("install tb-alpha")
     with PackageService() as service:
-        plan = service.plan_undo(venv.environment)
+        plan = service.plan_undo(venv.environment, UNDO)
         next(venv.environment.prefix.rglob("tb_alpha/__init__.py")).write_text("mine = True\n")
         with pytest.raises(PlanBlockedError) as caught:
             service.undo(plan)
@@ -490,6 +491,24 @@ def test_dropping_the_snapshot_of_an_addition_does_no_harm(venv: Demo) -> None:
     shutil.rmtree(state_of(venv.environment).of(venv.history[0].id) / "before")
     venv.type("undo")
     assert venv.tree() == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "option"),
+    [(PolicyKind.FROZEN, "--override-frozen"), (PolicyKind.EXTERNALLY_MANAGED, "--break-system-packages")],
+)
+def test_policies_hold_for_an_undo_too(kind: PolicyKind, option: str, venv: Demo) -> None:
+    venv.type("install tb-alpha")
+    venv.environment = replace(venv.environment, policies=(Policy(kind=kind, message="ask first"),))
+    with pytest.raises(PlanBlockedError) as caught:
+        venv.type("undo")
+    assert caught.value.reference == kind.value
+    assert option in (caught.value.hint or "")
+    with PackageService() as service, pytest.raises(PlanBlockedError):
+        service.undo(service.plan_undo(venv.environment, UNDO))
+    assert venv.version_of == {"tb-alpha": "2.1"}
+    venv.type(f"undo {option}")
+    assert venv.version_of == {}
 
 
 # --- faces ---------------------------------------------------------------------------------------------------------
