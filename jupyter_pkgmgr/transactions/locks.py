@@ -276,10 +276,11 @@ def _is_at(descriptor: int, path: Path) -> bool:
 def _release(lock: Lock) -> None:
     """Give the lock back, even where a daemon that an engine left behind has inherited it."""
     try:
-        if _is_at(lock.fileno, lock.path):
-            _who(lock.path).unlink(missing_ok=True)
-            if lock.weak:
-                weak_locks.give_back(lock.path)
+        with contextlib.suppress(OSError):  # a disk that went read-only meanwhile: the lock ends all the same
+            if _is_at(lock.fileno, lock.path):
+                _who(lock.path).unlink(missing_ok=True)
+                if lock.weak:
+                    weak_locks.give_back(lock.path)
         if sys.platform == "win32":
             os.lseek(lock.fileno, 0, os.SEEK_SET)
             msvcrt.locking(lock.fileno, msvcrt.LK_UNLCK, 1)
