@@ -158,16 +158,17 @@ class Trials:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self._references: dict[tuple[Scene, bool], Reference] = {}
+        self._references: dict[Scene, Reference] = {}
 
     def run(self, tool: str, seed: int) -> Result:
         """One trial; the same seed kills the same transaction at the same place, as far as clocks allow."""
-        rng = random.Random(f"{tool} {seed}")  # noqa: S311  to be repeated, not to be secret
-        scene = draw_scene(tool, rng)
+        # to be repeated, not to be secret; a scene stays for some kills, as it has to be measured first
+        scene = draw_scene(tool, random.Random(f"{tool} {seed // 16}"))  # noqa: S311
+        rng = random.Random(f"{tool} {seed}")  # noqa: S311
         kill = _draw_kill(rng, bare=tool in BARE, power=self.lab.disk is not None)
         result = Result(seed=seed, scene=scene, kill=kill)
         started = time.monotonic()
-        reference = self._reference(scene, cold=kill.cold)
+        reference = self._reference(scene)
         self.lab.place(scene.world, scene.setup)
         if self.lab.disk:
             os.sync()
@@ -206,12 +207,12 @@ class Trials:
         variables = self.lab.variables(cold=bool(kill and kill.cold))
         return Run(self._argv(scene, kill, reference), variables, self.lab.prefix)
 
-    def _reference(self, scene: Scene, *, cold: bool) -> Reference:
-        if (scene, cold) in self._references:
-            return self._references[scene, cold]
+    def _reference(self, scene: Scene) -> Reference:
+        if scene in self._references:
+            return self._references[scene]
         self.lab.place(scene.world, scene.setup)
         before = read_tree(self.lab.prefix)
-        run = Run(self._argv(scene, None, None), self.lab.variables(cold=cold), self.lab.prefix)
+        run = Run(self._argv(scene, None, None), self.lab.variables(), self.lab.prefix)
         first = last = 0.0
         while not run.ended():
             time.sleep(0.002)
@@ -227,7 +228,7 @@ class Trials:
         reference = Reference(
             before=before, after=after, seconds=last, events=tuple(run.events), writes=writes, window=(first, last)
         )
-        self._references[scene, cold] = reference
+        self._references[scene] = reference
         return reference
 
     def _strike(self, run: Run, kill: Kill, reference: Reference) -> list[int]:
