@@ -31,6 +31,7 @@ _EXAMPLES = {
         "undo 20260314T150926-5f3a    that one; of an undo: the change is made again",
         "plan undo    show it, and do nothing",
     ),
+    "doctor": ("doctor", "doctor --files    every file is read, which takes a while"),
     "history": ("history", "history --limit 5", "history -v    every package of every change"),
 }
 

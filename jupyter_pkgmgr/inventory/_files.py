@@ -186,7 +186,7 @@ def _differs(path: str, known: Iterable[tuple[str, str]]) -> bool:
                 with open(path, "rb") as file:
                     digests[algorithm] = hashlib.file_digest(file, algorithm).hexdigest()
             except FileNotFoundError:
-                return False
+                return os.path.lexists(path)  # a link that leads nowhere is no missing file
             except OSError:
                 return True
         if digests[algorithm] == digest:

@@ -1,6 +1,7 @@
 """A plan being applied: check, apply, verify; what was done, and taking it back."""
 
 from .apply import apply_plan
+from .doctor import examine
 from .history import Entry, Result, in_force, read_entries
 from .locks import Owner
 from .recover import Recovered, is_unfinished, recover
@@ -15,6 +16,7 @@ __all__ = [
     "UndoPlan",
     "apply_plan",
     "apply_undo",
+    "examine",
     "hold",
     "in_force",
     "is_unfinished",

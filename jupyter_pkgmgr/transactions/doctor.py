@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from jupyter_pkgmgr.inventory import Inventory, Problem, altered_files, missing_files
-from jupyter_pkgmgr.model import Cancellation, Ecosystem, Environment, Package
-from jupyter_pkgmgr.model.errors import EnvironmentProblem
+from jupyter_pkgmgr.inventory import Inventory, Problem, altered_files, missing_files, read_inventory
+from jupyter_pkgmgr.model import Cancellation, Ecosystem, Environment, EventSink, Package, ignore_events
+from jupyter_pkgmgr.model.errors import CancelledError, PkgError
 
 from .history import ENTRY, Entry, in_force, read_entries, read_files, signature
-from .journal import is_ended, read_journal
-from .locks import living_holder
+from .locks import Owner, living_holder
+from .recover import is_unfinished, recover
 from .state import State, state_of
 
 __all__ = ["examine"]
@@ -21,12 +21,19 @@ _NAMED = 10
 
 
 def examine(
-    environment: Environment, inventory: Inventory, *, files: bool = False, cancel: Cancellation | None = None
+    environment: Environment,
+    owner: Owner,
+    *,
+    files: bool = False,
+    events: EventSink = ignore_events,
+    cancel: Cancellation | None = None,
 ) -> tuple[Problem, ...]:
-    """Everything that is wrong, each with what mends it. Changes nothing, and waits for nobody.
+    """Everything that is wrong, each with what mends it. Waits for nobody.
 
     Parameters
     ----------
+    owner
+        Who asks: an interrupted transaction is taken back first, as by every use of the environment.
     files
         Read every file and hold it against the hash that was recorded for it. Otherwise only those are read that
         look changed since one of our transactions put them there.
@@ -36,49 +43,50 @@ def examine(
     CancelledError
         If it was cancelled.
     """
+    cancel = cancel or Cancellation()
+    unfinished = tuple(_unfinished(environment, owner, events, cancel))
+    inventory = read_inventory(environment)
     state = state_of(environment)
     entries = read_entries(environment)
-    touched = frozenset() if files else _touched(state, entries)
-    place = state.places()
-    altered: Iterator[Problem] = iter(())
-    if files or touched:
-        only = None if files else lambda path: place(path) in touched
-        altered = altered_files(inventory, only=only, cancel=cancel)
     return (
-        *_unfinished(environment, state),
+        *unfinished,
         *_changed_since(state, entries, inventory),
         *inventory.problems,
         *missing_files(inventory),
-        *altered,
+        *(altered_files(inventory, cancel=cancel) if files else _altered(state, entries, inventory)),
         *inventory.broken_dependencies(),
         *_set_aside(state),
     )
 
 
-def _unfinished(environment: Environment, state: State) -> Iterator[Problem]:
+def _unfinished(environment: Environment, owner: Owner, events: EventSink, cancel: Cancellation) -> Iterator[Problem]:
+    """What became of an interrupted transaction, or who is changing the environment."""
+    journal = state_of(environment).journal
     try:
-        journal = read_journal(state)
-    except EnvironmentProblem as error:
-        yield Problem(reference=error.reference, message=error.message, path=state.journal, hint=error.hint)
-        return
-    if journal is None or is_ended(state, journal):
-        return
-    command = " ".join(journal.entry.command.split()) or journal.id
-    holder = living_holder(environment)
-    if holder is not None and holder.pid == journal.pid and holder.host == journal.entry.host:
+        recovered = recover(environment, owner, events=events, cancel=cancel, wait=False)
+    except CancelledError:
+        raise
+    except PkgError as error:
         yield Problem(
-            reference="being-changed",
-            message=f"{command} ({holder.user}@{holder.host}, process {holder.pid}) is changing this environment",
-            path=state.journal,
-            hint="%pkg doctor again when that has ended",
+            reference="unfinished-transaction",
+            message=f"an interrupted change can't be taken back: {error.message}",
+            path=journal,
+            hint=error.hint or "%pkg list tries again, as does every other command",
         )
         return
-    yield Problem(
-        reference="unfinished-transaction",
-        message=f"{command} of {journal.entry.started} was interrupted, and what is there may be half of it",
-        path=state.journal,
-        hint="%pkg list, or any other command, puts everything back as it was before",
-    )
+    if recovered is not None:
+        notice = recovered.notice
+        command = " ".join(recovered.entry.command.split())
+        yield Problem(reference=notice.reference, message=notice.message, hint=f"to try again: {command}")
+    elif is_unfinished(environment):
+        holder = living_holder(environment)
+        who = f"{holder.user}@{holder.host}, process {holder.pid}" if holder else "another process"
+        yield Problem(
+            reference="being-changed",
+            message=f"{who} is changing this environment, so what follows may be half true",
+            path=journal,
+            hint="%pkg doctor again when that has ended",
+        )
 
 
 def _set_aside(state: State) -> Iterator[Problem]:
@@ -95,6 +103,13 @@ def _set_aside(state: State) -> Iterator[Problem]:
 
 
 # --- behind our back -----------------------------------------------------------------------------------------------
+
+
+def _altered(state: State, entries: Sequence[Entry], inventory: Inventory) -> Iterator[Problem]:
+    """Files that look changed since a transaction of ours, and are."""
+    if touched := _touched(state, entries):
+        place = state.places()
+        yield from altered_files(inventory, only=lambda path: place(path) in touched)
 
 
 def _touched(state: State, entries: Sequence[Entry]) -> frozenset[str]:
