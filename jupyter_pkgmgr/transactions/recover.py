@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_pkgmgr.engines.guard import wait_for_worker
 from jupyter_pkgmgr.model import Cancellation, Environment, Event, EventKind, EventSink, Notice
 from jupyter_pkgmgr.model.errors import CancelledError
 
@@ -96,6 +97,7 @@ def recover_locked(environment: Environment, *, events: EventSink) -> Recovered 
             return None
     except OSError as error:
         raise explained(error, "an interrupted change can't be ended") from error
+    wait_for_worker(environment.prefix)
     restored = rollback(
         state, journal, result=Result.RECOVERED, message="interrupted; the next use of the environment took it back"
     )
