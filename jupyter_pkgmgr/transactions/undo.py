@@ -312,7 +312,7 @@ def _is_usable(folder: Path, kept: Kept) -> bool:
     """Whether what was kept is still there and as it was; what was copied is checked when it is put back."""
     if kept.number < 0:
         return True
-    now = signature(folder / BEFORE / str(kept.number))
+    now = signature(os.path.join(folder, BEFORE, str(kept.number)))
     return now is not None and (now.type, now.size, now.mtime_ns) == ("file", kept.size, kept.mtime_ns)
 
 
@@ -327,16 +327,15 @@ def _gone(entry: Entry, why: str, ways: str) -> PlanBlockedError:
 
 def _check_untouched(
     environment: Environment, entries: Sequence[Entry], chosen: Sequence[Entry], found: Restoration, ways: str
-) -> None:
-    """Refuse where a file isn't as the transactions left it, unless it already is as it was before them."""
+) -> dict[str, Signature | None]:
+    """What is there now. Refuse where that isn't as the transactions left it, unless it is as before them already."""
     state = state_of(environment)
-    touched = []
-    for place, left in found.expected.items():
-        now = signature(state.path(place))
-        if now != left and now != _looks(found.files.get(place)):
-            touched.append(place)
+    there = {place: signature(state.path(place)) for place in found.files}
+    touched = [
+        place for place, now in there.items() if now != found.expected[place] and now != _looks(found.files[place])
+    ]
     if not touched:
-        return
+        return there
     _check_later(state, entries, chosen, touched)
     raise PlanBlockedError(
         "something else has changed this environment since, and an undo would destroy that",
@@ -408,11 +407,10 @@ def apply_undo(undo: UndoPlan, *, owner: Owner, events: EventSink, cancel: Cance
         if before.fingerprint != plan.fingerprint:
             raise PlanOutdatedError("the environment changed since the plan was made", hint="%pkg undo again")
         entries, ways = read_entries(plan.environment), _other_ways(plan.changes)
-        _check_untouched(plan.environment, entries, undo.entries, found, ways)
+        was = _check_untouched(plan.environment, entries, undo.entries, found, ways)
         cancel.check()
-        sources = {place: state.path(place) for place in found.files}
-        was = {place: signature(path) for place, path in sources.items()}
-        linked = (*sources.values(), *bytecode(sources.values()))
+        sources = [state.path(place) for place in found.files]
+        linked = (*sources, *bytecode(sources))
         with transaction(plan, owner, linked=linked, undoes=tuple(entry.id for entry in undo.entries)) as work:
             _announce(plan, events, "started")
             restore(state, found)
@@ -428,7 +426,9 @@ def apply_undo(undo: UndoPlan, *, owner: Owner, events: EventSink, cancel: Cance
             seconds=work.seconds,
             fingerprint=after.fingerprint,
             changed_files=tuple(
-                Path(sources[place]) for place, then in was.items() if then not in (None, signature(sources[place]))
+                Path(state.path(place))
+                for place, then in was.items()
+                if then is not None and then != _looks(found.files[place])
             ),
         )
 
@@ -483,8 +483,10 @@ def restore(state: State, found: Restoration) -> None:
         if mode is not None and not os.path.isdir(state.path(place)):
             os.makedirs(state.path(place))
             os.chmod(state.path(place), mode)
-    for folder, kept in filter(None, (*found.files.values(), *_compiled(found))):
-        os.makedirs(os.path.dirname(state.path(kept.place)), exist_ok=True)
+    returning = list(filter(None, (*found.files.values(), *_compiled(found))))
+    for above in {os.path.dirname(state.path(kept.place)) for _, kept in returning}:
+        os.makedirs(above, exist_ok=True)
+    for folder, kept in returning:
         if not put_back(state, folder, kept, temporary=TEMPORARY):
             raise VerificationError(f"the file kept for {kept.place} is gone or damaged", reference="snapshot-gone")
 
