@@ -4,7 +4,7 @@ from .errors import render_error
 from .history import render_history, render_undo
 from .lists import render_environment, render_packages, render_problems, render_search, render_show, render_why
 from .plans import render_outcome, render_plan, render_satisfied
-from .progress import Progress
+from .progress import Progress, render_message
 from .rendered import Rendered, plain, preformatted
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "render_environment",
     "render_error",
     "render_history",
+    "render_message",
     "render_outcome",
     "render_packages",
     "render_plan",

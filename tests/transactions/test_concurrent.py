@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,8 +15,9 @@ import pytest
 
 from jupyter_pkgmgr.environments import from_interpreter, from_prefix
 from jupyter_pkgmgr.inventory import fingerprint, read_inventory
-from jupyter_pkgmgr.model import Environment
-from jupyter_pkgmgr.transactions import Result, read_entries
+from jupyter_pkgmgr.model import Cancellation, Environment, ignore_events
+from jupyter_pkgmgr.transactions import Owner, Result, read_entries
+from jupyter_pkgmgr.transactions.locks import prefix_lock
 from testbed.channel import Channel
 from testbed.content import MINOR, wheel
 from testbed.environments import conda_environment
@@ -106,3 +108,22 @@ def test_ten_processes_that_want_the_same_make_one_change(venv_python: Path) -> 
     assert recorded(environment) == [NAMES[0]]
     outcomes = [report["outcome"] for report in reports if "outcome" in report]
     assert len(outcomes) == 1
+
+
+@pytest.mark.usefixtures("index")
+def test_who_waits_is_told_in_the_terminal_and_can_stop(venv_python: Path) -> None:
+    environment = from_interpreter(venv_python)
+    command = [sys.executable, "-m", "jupyter_pkgmgr.cli", "--prefix", os.fspath(environment.prefix), "install"]
+    owner = Owner.here(face="%pkg", command="install something large")
+    with prefix_lock(environment, owner, events=ignore_events, cancel=Cancellation()):
+        waiting = subprocess.Popen(
+            [*command, NAMES[0]], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        assert waiting.stdout is not None
+        said = next(line for line in waiting.stdout if line.startswith("waiting: "))
+        assert f"install something large ({owner.user}@{owner.host}, process {os.getpid()}" in said
+        waiting.send_signal(signal.SIGINT)
+        assert "stopped while waiting; nothing was changed" in waiting.communicate(timeout=60)[0]
+        assert waiting.returncode == 130
+    assert read_inventory(environment).pypi(NAMES[0]) is None
+    assert not read_entries(environment)
