@@ -50,14 +50,16 @@ def _row(entry: Entry, *, standing: bool, verbose: bool) -> list[str]:
         result += f": {entry.message}"
     who = f"{entry.user}@{entry.host}" if verbose and entry.host else entry.user
     changes = summarize(entry.changes, limit=None if verbose else 3)
-    return [_when(entry.started), entry.id, who, entry.command, changes, result]
+    row = [_when(entry.started), entry.id, who, entry.command, changes, result]
+    return [" ".join(cell.split()) for cell in row]
 
 
 def _when(started: str) -> str:
     """A moment in the user's own time zone."""
-    if not started:
-        return ""
-    return datetime.fromisoformat(started).astimezone().strftime("%Y-%m-%d %H:%M")
+    try:
+        return datetime.fromisoformat(started).astimezone().strftime("%Y-%m-%d %H:%M")
+    except ValueError:  # of an entry that somebody edited, or that can't be read
+        return started
 
 
 def render_undo(undo: UndoPlan, *, blockers: bool = True) -> Rendered:
