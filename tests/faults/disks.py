@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,8 +30,13 @@ class Disk:
         _run("mount", "-o", "loop,errors=remount-ro", str(self.image), str(self.folder))
 
     def unmount(self) -> None:
-        """Take it away; nothing may be open there."""
-        _run("umount", str(self.folder))
+        """Take it away. Killed processes may need a moment until they let go of it."""
+        for _ in range(50):
+            with suppress(subprocess.CalledProcessError):
+                _run("umount", str(self.folder))
+                return
+            time.sleep(0.1)
+        _run("umount", "--lazy", str(self.folder))
 
     def cut(self) -> None:
         """What a disk error does, and what a power cut leaves (ext4's ``abort``).

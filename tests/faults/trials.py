@@ -94,8 +94,9 @@ class Run:
     """A process that is watched."""
 
     def __init__(self, argv: Sequence[str | os.PathLike[str]], variables: dict[str, str], prefix: Path) -> None:
-        self._watched = [*prefix.glob("lib/python*/site-packages"), prefix / "bin", prefix / "conda-meta"]
-        self._first = self._stamp()
+        ours = [prefix / STATE, prefix / STATE / "transactions"]
+        self._watched = [*prefix.glob("lib/python*/site-packages"), prefix / "bin", prefix / "conda-meta", *ours]
+        self._first = self.stamp()
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             argv, cwd=ROOT, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -133,12 +134,13 @@ class Run:
     def ended(self) -> bool:
         return self.process.poll() is not None
 
-    def _stamp(self) -> tuple[int, ...]:
+    def stamp(self) -> tuple[int, ...]:
+        """The times of the folders that every transaction touches, our own first and last of all."""
         return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in self._watched)
 
     def changed(self) -> bool:
-        """Whether something was added to or taken from the folders that every transaction touches."""
-        return self._stamp() != self._first
+        """Whether anything has begun to change."""
+        return self.stamp() != self._first
 
     def finish(self, seconds: float = TIMEOUT) -> int | None:
         """The exit code; ``None`` if it had to be killed for taking too long."""
@@ -214,11 +216,13 @@ class Trials:
         before = read_tree(self.lab.prefix)
         run = Run(self._argv(scene, None, None), self.lab.variables(), self.lab.prefix)
         first = last = 0.0
+        stamp = run.stamp()
         while not run.ended():
-            time.sleep(0.002)
-            if not first and run.changed():
-                first = run.elapsed
-        last = run.elapsed
+            time.sleep(0.001)
+            if (new := run.stamp()) != stamp:
+                stamp, last = new, run.elapsed
+                first = first or last
+        seconds = run.elapsed
         if run.finish() != 0:
             raise RuntimeError(f"uninterrupted, {scene.tool}: {scene.line!r} on {scene.setup} failed\n{run.output}")
         writes = next((line["writes"] for _, line in run.lines if line["event"] == "end"), 0)
@@ -226,7 +230,7 @@ class Trials:
         if same(before, after):
             raise RuntimeError(f"{scene.line!r} on {scene.setup} changes nothing")
         reference = Reference(
-            before=before, after=after, seconds=last, events=tuple(run.events), writes=writes, window=(first, last)
+            before=before, after=after, seconds=seconds, events=tuple(run.events), writes=writes, window=(first, last)
         )
         self._references[scene] = reference
         return reference
