@@ -9,7 +9,7 @@ from jupyter_pkgmgr.inventory import Inventory, Problem, altered_files, missing_
 from jupyter_pkgmgr.model import Cancellation, Ecosystem, Environment, EventSink, Package, ignore_events
 from jupyter_pkgmgr.model.errors import CancelledError, PkgError
 
-from .history import ENTRY, Entry, in_force, read_entries, read_files, signature
+from .history import ENTRY, Entry, Result, in_force, read_entries, read_files, signature
 from .locks import Owner, living_holder
 from .recover import is_unfinished, recover
 from .state import State, state_of
@@ -55,6 +55,7 @@ def examine(
         *missing_files(inventory),
         *(altered_files(inventory, cancel=cancel) if files else _altered(state, entries, inventory)),
         *inventory.broken_dependencies(),
+        *_damaged(state, entries),
         *_set_aside(state),
     )
 
@@ -87,6 +88,18 @@ def _unfinished(environment: Environment, owner: Owner, events: EventSink, cance
             path=journal,
             hint="%pkg doctor again when that has ended",
         )
+
+
+def _damaged(state: State, entries: Sequence[Entry]) -> Iterator[Problem]:
+    """Entries of the history that can't be read, so that nobody can tell what they did or undo it."""
+    for entry in entries:
+        if entry.result is Result.UNREADABLE:
+            yield Problem(
+                reference="unreadable-entry",
+                message=f"what the history has of {entry.id} can't be read: {entry.message}",
+                path=state.of(entry.id),
+                hint=f"delete {state.of(entry.id)}",
+            )
 
 
 def _set_aside(state: State) -> Iterator[Problem]:

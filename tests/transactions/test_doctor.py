@@ -336,6 +336,26 @@ def test_an_interrupted_transaction_that_cannot_be_taken_back_is_told(venv: Pati
     assert [problem.reference for problem in venv.problems()] == ["changed-since"]
 
 
+def test_a_damaged_history_is_told(venv: Patient) -> None:
+    venv.type("install tb-pure")
+    venv.type("install tb-alpha")
+    older, _ = sorted(state_of(venv.environment).transactions.iterdir())
+    (older / "entry.json").write_text("{")
+    problem = venv.only("unreadable-entry")
+    assert problem.path == older
+    shutil.rmtree(older)
+    assert venv.problems() == ()
+
+
+def test_what_a_rollback_moved_aside_is_told(venv: Patient) -> None:
+    venv.type("install tb-pure")
+    aside = state_of(venv.environment).aside / "somewhen" / "lib"
+    aside.mkdir(parents=True)
+    (aside / "notes.txt").write_text("mine")
+    problem = venv.only("set-aside")
+    assert problem.message == f"1 file that no transaction had made was moved to {state_of(venv.environment).aside}"
+
+
 def test_a_transaction_under_way_is_told_and_not_waited_for(venv: Patient) -> None:
     venv.type("install tb-pure")
     kill_an_installation(venv)
