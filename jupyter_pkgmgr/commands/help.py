@@ -28,7 +28,7 @@ _EXAMPLES = {
     "undo": (
         "undo    the last change",
         "undo 3    the last three, as one",
-        "undo 20260314T150926-5f3a    that one; of an undo: the change is made again",
+        "undo 5f3a    the one whose ID in the history ends so; of an undo: the change is made again",
         "plan undo    show it, and do nothing",
     ),
     "doctor": ("doctor", "doctor --files    every file is read, which takes a while"),

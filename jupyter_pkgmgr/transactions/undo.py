@@ -52,7 +52,7 @@ __all__ = ["Restoration", "UndoPlan", "apply_undo", "plan_undo"]
 
 ENGINE = "snapshot"
 """What stands where a plan names its engine: nothing is run."""
-_LONGEST_COUNT = 4
+_LONGEST_COUNT = 3
 """Digits of ``undo N``; more are the beginning of an ID."""
 _SHOWN = 10
 """Lines of an error's context."""
@@ -116,8 +116,7 @@ def plan_undo(environment: Environment, request: Request, which: str = "1") -> U
     foreign = newest.fingerprint != mark
     plan = Plan(
         id=uuid.uuid4().hex,
-        # No dependency is in the way of what stood before; where others build on it, _check_dependents() looks.
-        request=replace(request, options=replace(request.options, force=True)),
+        request=request,
         environment=environment,
         fingerprint=mark,
         steps=tuple(_steps(changes)),
@@ -419,7 +418,7 @@ def apply_undo(undo: UndoPlan, *, owner: Owner, events: EventSink, cancel: Cance
             after = read_inventory(plan.environment)
             if not undo.exact:
                 _check_dependents(before, after)
-            verify(plan, before, after)
+            verify(_whatever_is_broken(plan), before, after)
             work.fingerprint = after.fingerprint
         return Outcome(
             plan=plan,
@@ -431,6 +430,11 @@ def apply_undo(undo: UndoPlan, *, owner: Owner, events: EventSink, cancel: Cance
                 if then is not None and then != _looks(found.files[place])
             ),
         )
+
+
+def _whatever_is_broken(plan: Plan) -> Plan:
+    """The plan, held to its packages only: what stood before may have had broken dependencies too."""
+    return replace(plan, request=replace(plan.request, options=replace(plan.request.options, force=True)))
 
 
 def _announce(plan: Plan, events: EventSink, state: str) -> None:
