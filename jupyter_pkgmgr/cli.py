@@ -75,7 +75,7 @@ def _fail(error: PkgError, *, as_json: bool, verbose: bool) -> int:
 
 
 def _run(command: Command, where: dict[str, str], cancel: Cancellation) -> int:
-    with PackageService() as service:
+    with PackageService(face="cli") as service:
         environment = _environment(where, command)
         screen = _Screen(quiet=command.json)
         confirm = _ask if sys.stdin.isatty() and not (command.yes or command.json) else lambda _: True

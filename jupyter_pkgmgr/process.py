@@ -7,13 +7,14 @@ as UTF-8 whatever comes, and cancelling signals the whole process group, so that
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -22,7 +23,7 @@ from .model.errors import CancelledError, EngineError, EngineKilledError, Engine
 from .model.events import Cancellation
 from .model.redact import redact
 
-__all__ = ["PIPE", "Completed", "clean_environment", "run", "start", "terminate"]
+__all__ = ["PIPE", "Completed", "clean_environment", "inherit", "run", "start", "terminate"]
 
 OUTPUT_GRACE = 1.0
 """Seconds to wait for the end of the output after the process has ended: a daemon it left may keep the pipe open."""
@@ -71,6 +72,23 @@ _REDIRECTING = frozenset(
     }
 )
 _REDIRECTING_PREFIXES = ("CONDA_PREFIX_",)
+
+
+_inherited: contextvars.ContextVar[tuple[int, ...]] = contextvars.ContextVar("inherited", default=())
+
+
+@contextlib.contextmanager
+def inherit(descriptor: int) -> Iterator[None]:
+    """Hand a descriptor on to every tool that is started in this block and thread.
+
+    That is how a lock outlives us as long as a tool does whose work it protects. A worker of ours doesn't get it:
+    workers live longer than the block, and end by themselves when we do.
+    """
+    token = _inherited.set((*_inherited.get(), descriptor))
+    try:
+        yield
+    finally:
+        _inherited.reset(token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +150,7 @@ def start(
     options: dict[str, object] = (
         {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined,unused-ignore]
         if sys.platform == "win32"
-        else {"start_new_session": True}
+        else {"start_new_session": True, "pass_fds": _inherited.get() if stdin == subprocess.DEVNULL else ()}
     )
     try:
         return subprocess.Popen(  # type: ignore[call-overload,no-any-return]  # noqa: S603  argv list, validated by the engines

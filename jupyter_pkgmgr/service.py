@@ -6,8 +6,9 @@ and hands plans to be applied. Its methods may be called from any thread.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Self
@@ -28,7 +29,7 @@ from jupyter_pkgmgr.environments import (
     read_index_settings,
     with_channels,
 )
-from jupyter_pkgmgr.inventory import Inventory, Problem, read_inventory
+from jupyter_pkgmgr.inventory import Inventory, Problem, fingerprint, read_inventory
 from jupyter_pkgmgr.model import (
     Cancellation,
     Ecosystem,
@@ -45,10 +46,36 @@ from jupyter_pkgmgr.model import (
     redact,
 )
 from jupyter_pkgmgr.model.errors import CatalogError, PackageNotFoundError, PkgError, VersionNotFoundError
-from jupyter_pkgmgr.routing import Context, EngineChoice, choose_engine, conda_candidates, make_plan
-from jupyter_pkgmgr.transactions import apply_plan
+from jupyter_pkgmgr.routing import Context, EngineChoice, check_policies, choose_engine, conda_candidates, make_plan
+from jupyter_pkgmgr.transactions import (
+    Entry,
+    Owner,
+    Result,
+    UndoPlan,
+    apply_plan,
+    apply_undo,
+    examine,
+    hold,
+    in_force,
+    is_unfinished,
+    plan_undo,
+    read_entries,
+    recover,
+)
 
-__all__ = ["Details", "Hint", "PackageService", "Reasons", "SearchAnswer", "SearchHit", "SettingsInForce"]
+__all__ = [
+    "Details",
+    "Entry",
+    "Hint",
+    "PackageService",
+    "Reasons",
+    "Result",
+    "SearchAnswer",
+    "SearchHit",
+    "SettingsInForce",
+    "UndoPlan",
+    "in_force",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,10 +145,17 @@ class Hint:
 
 
 class PackageService:
-    """Packages of environments: read, plan, change. Use it as a context manager: it may hold a worker process."""
+    """Packages of environments: read, plan, change. Use it as a context manager: it may hold a worker process.
 
-    def __init__(self, engines: Mapping[str, Engine] | None = None) -> None:
+    Parameters
+    ----------
+    face
+        How the user talks to us (``%pkg``, ``cli``, …); for the history, and for those who wait for our lock.
+    """
+
+    def __init__(self, engines: Mapping[str, Engine] | None = None, *, face: str = "") -> None:
         self._engines = dict(engines or default_engines())
+        self._face = face
 
     def __enter__(self) -> Self:
         return self
@@ -150,7 +184,38 @@ class PackageService:
         PkgError
             If there is no plan.
         """
+        cancel = cancel or Cancellation()
+        owner = Owner.here(face=self._face, command=request.command)
+        recovered = recover(environment, owner, events=events, cancel=cancel)
+        plan = self._plan_beside_others(environment, request, events=events, cancel=cancel)
+        if plan is None:
+            with hold(environment, owner, events=events, cancel=cancel):
+                plan = self._make_plan(environment, request, read_inventory(environment), events=events, cancel=cancel)
+        return replace(plan, warnings=(recovered.notice, *plan.warnings)) if recovered else plan
+
+    def _plan_beside_others(
+        self, environment: Environment, request: Request, *, events: EventSink, cancel: Cancellation
+    ) -> Plan | None:
+        """The plan; ``None`` where it tells nothing as it was made in the middle of somebody else's change."""
         inventory = read_inventory(environment)
+        try:
+            plan = self._make_plan(environment, request, inventory, events=events, cancel=cancel)
+        except PkgError:
+            if is_unfinished(environment) or fingerprint(environment) != inventory.fingerprint:
+                return None
+            raise
+        # Any other plan is looked at again before it is applied; what is there already might still go away.
+        return None if plan.is_empty and is_unfinished(environment) else plan
+
+    def _make_plan(
+        self,
+        environment: Environment,
+        request: Request,
+        inventory: Inventory,
+        *,
+        events: EventSink,
+        cancel: Cancellation,
+    ) -> Plan:
         indexes = _with_options(read_index_settings(environment), request.options)
         conda = _conda_settings(environment, request.options)
         context = Context(
@@ -163,15 +228,81 @@ class PackageService:
             query_channels=self._reader.query,
             index_metadata=functools.partial(_requires, indexes),
             events=events,
-            cancel=cancel or Cancellation(),
+            cancel=cancel,
         )
         try:
             return make_plan(context)
         except (PackageNotFoundError, VersionNotFoundError) as error:
             raise (_with_alternatives(error, context) if request.verb is Verb.INSTALL else error) from error
 
-    def apply(self, plan: Plan, *, events: EventSink = ignore_events, cancel: Cancellation | None = None) -> Outcome:
+    def apply(
+        self,
+        plan: Plan,
+        *,
+        events: EventSink = ignore_events,
+        cancel: Cancellation | None = None,
+        replanned: Callable[[Plan], None] | None = None,
+    ) -> Outcome:
         """Do what a plan says, and verify it.
+
+        Parameters
+        ----------
+        replanned
+            Where given, a plan that is outdated by the time that the environment is ours is made again, and this
+            is told the new one. What it raises keeps that from being applied.
+
+        Raises
+        ------
+        PlanOutdatedError
+            If the environment changed since the plan was made, and it isn't to be made again.
+        PkgError
+            For whatever else goes wrong.
+        """
+        cancel = cancel or Cancellation()
+
+        def replan(old: Plan) -> Plan:
+            inventory = read_inventory(old.environment)
+            new = self._make_plan(old.environment, old.request, inventory, events=events, cancel=cancel)
+            if replanned is not None:
+                replanned(new)
+            return new
+
+        return apply_plan(
+            plan,
+            self._engines,
+            read_inventory(plan.environment),
+            owner=Owner.here(face=self._face, command=plan.request.command),
+            events=events,
+            cancel=cancel,
+            replan=replan if replanned is not None else None,
+        )
+
+    def plan_undo(
+        self,
+        environment: Environment,
+        request: Request,
+        which: str = "1",
+        *,
+        events: EventSink = ignore_events,
+        cancel: Cancellation | None = None,
+    ) -> UndoPlan:
+        """What taking back the last N transactions, or the one with this id, would do. Changes nothing.
+
+        Raises
+        ------
+        PkgError
+            If there is nothing to undo, or something else has changed the same files since.
+        """
+        owner = Owner.here(face=self._face, command=request.command)
+        recovered = recover(environment, owner, events=events, cancel=cancel or Cancellation())
+        undo = plan_undo(environment, request, which)
+        ecosystems = {change.package.ecosystem for change in undo.plan.changes}
+        blockers, warnings = check_policies(environment, request.options, ecosystems=ecosystems)
+        said = (*((recovered.notice,) if recovered else ()), *warnings, *undo.plan.warnings)
+        return replace(undo, plan=replace(undo.plan, warnings=said, blockers=tuple(blockers)))
+
+    def undo(self, undo: UndoPlan, *, events: EventSink = ignore_events, cancel: Cancellation | None = None) -> Outcome:
+        """Take transactions back: put the files in their place again. No engine runs, no network is needed.
 
         Raises
         ------
@@ -180,23 +311,29 @@ class PackageService:
         PkgError
             For whatever else goes wrong.
         """
-        before = read_inventory(plan.environment)
-        return apply_plan(plan, self._engines, before, events=events, cancel=cancel or Cancellation())
+        owner = Owner.here(face=self._face, command=undo.plan.request.command)
+        return apply_undo(undo, owner=owner, events=events, cancel=cancel or Cancellation())
 
     # --- read ------------------------------------------------------------------------------------------------------
 
     def inventory(self, environment: Environment) -> Inventory:
         """What is installed."""
-        return read_inventory(environment)
+        return self._inventory(environment)
 
-    def doctor(self, environment: Environment) -> tuple[Problem, ...]:
-        """What is wrong in the environment, each with what mends it."""
-        inventory = read_inventory(environment)
-        return (*inventory.problems, *inventory.broken_dependencies())
+    def history(self, environment: Environment) -> tuple[Entry, ...]:
+        """What was done to the environment through us, newest first."""
+        self._recover(environment)
+        return read_entries(environment)
+
+    def doctor(
+        self, environment: Environment, *, files: bool = False, cancel: Cancellation | None = None
+    ) -> tuple[Problem, ...]:
+        """What is wrong in the environment, each with what mends it; ``files`` has every file's hash checked."""
+        return examine(environment, Owner.here(face=self._face, command="doctor"), files=files, cancel=cancel)
 
     def search(self, environment: Environment, query: str, *, limit: int = 20) -> SearchAnswer:
         """Look for packages in the channels (in a conda environment) and in the indexes, side by side."""
-        inventory = read_inventory(environment)
+        inventory = self._inventory(environment)
         searches = [self._search_pypi] if environment.python else []
         if environment.is_conda:
             searches.insert(0, self._search_conda)
@@ -223,7 +360,7 @@ class PackageService:
         PackageNotFoundError
             If it is neither installed nor available.
         """
-        inventory = read_inventory(environment)
+        inventory = self._inventory(environment)
         installed = _find(inventory, name)
         catalog, available_name = self._catalog_for(environment, name, installed)
         notes: list[str] = []
@@ -268,7 +405,7 @@ class PackageService:
         PackageNotFoundError
             If it isn't installed.
         """
-        inventory = read_inventory(environment)
+        inventory = self._inventory(environment)
         found = _find(inventory, name)
         if not found:
             raise PackageNotFoundError(
@@ -305,7 +442,7 @@ class PackageService:
 
     def missing_import(self, environment: Environment, module: str) -> Hint | None:
         """What to install so that ``import module`` works; ``None`` where nobody knows or it is there already."""
-        inventory = read_inventory(environment)
+        inventory = self._inventory(environment)
         known = names.for_import(module)
         if known is None or inventory.packages_for_import(module):
             return None
@@ -314,6 +451,20 @@ class PackageService:
             return None
         command = f"%pkg install {package}"
         return Hint(package=package, command=command, text=f"{module} comes with {package}: {command}")
+
+    def _inventory(self, environment: Environment) -> Inventory:
+        self._recover(environment)
+        return read_inventory(environment)
+
+    def _recover(self, environment: Environment) -> None:
+        """Take back what was interrupted before anything is read.
+
+        Where that can't be done, reading goes on: this user may be allowed to do nothing else, and has to see what
+        there is. Whoever wants to change the environment is told.
+        """
+        with contextlib.suppress(PkgError):
+            owner = Owner.here(face=self._face)
+            recover(environment, owner, events=ignore_events, cancel=Cancellation(), wait=False)
 
     # --- engines ---------------------------------------------------------------------------------------------------
 

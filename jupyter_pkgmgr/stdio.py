@@ -171,7 +171,7 @@ def main() -> None:
     # What a library prints must not get between the messages: stdout becomes stderr for everybody else.
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    with PackageService() as service:
+    with PackageService(face="%pkg") as service:
         peer = _Peer(service, output)
         peer.send({"protocol": PROTOCOL, "version": __version__})
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -9,14 +9,27 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from jupyter_pkgmgr.commands import Command, help_text
-from jupyter_pkgmgr.model import SCHEMA, Cancellation, Environment, Outcome, Plan, ignore_events, to_json
-from jupyter_pkgmgr.model.errors import CancelledError, PkgError, PlanBlockedError, PlanOutdatedError
+from jupyter_pkgmgr.model import (
+    SCHEMA,
+    Cancellation,
+    Environment,
+    Event,
+    EventKind,
+    EventSink,
+    Outcome,
+    Plan,
+    ignore_events,
+    to_json,
+)
+from jupyter_pkgmgr.model.errors import CancelledError, PkgError, PlanBlockedError
 from jupyter_pkgmgr.render import (
     Progress,
     Rendered,
     plain,
     preformatted,
     render_environment,
+    render_history,
+    render_message,
     render_outcome,
     render_packages,
     render_plan,
@@ -24,14 +37,12 @@ from jupyter_pkgmgr.render import (
     render_satisfied,
     render_search,
     render_show,
+    render_undo,
     render_why,
 )
 from jupyter_pkgmgr.service import PackageService
 
 __all__ = ["Report", "Runner", "defect"]
-
-REPLANS = 2
-"""How often a plan is made again because the environment changed under it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +86,8 @@ class Runner:
 
     def run(self, command: Command) -> Report:
         """Carry out one command. Raises ``PkgError`` for whatever goes wrong."""
+        if command.verb == "undo":
+            return self._undo(command)
         if command.request is not None:
             return self._change(command)
         reading = {
@@ -84,6 +97,7 @@ class Runner:
             "why": self._why,
             "env": self._env,
             "doctor": self._doctor,
+            "history": self._history,
             "help": self._help,
         }
         return reading[command.verb](command)
@@ -106,34 +120,72 @@ class Runner:
             self._show("result", plain("nothing was changed"))
             return _report(plan=plan)
         outcome = self._apply(command, plan)
+        if outcome.plan.is_empty:  # somebody else did it meanwhile
+            self._nothing_to_do(outcome.plan)
+            return _report(plan=outcome.plan)
+        self._show_outcome(outcome)
+        return _report(plan=outcome.plan, outcome=outcome)
+
+    def _show_outcome(self, outcome: Outcome) -> None:
         for notice in outcome.warnings:
             self._show(f"warning-{notice.reference}", plain(f"warning: {notice.message}"))
         self._show("result", render_outcome(outcome))
-        return _report(plan=outcome.plan, outcome=outcome)
+
+    def _undo(self, command: Command) -> Report:
+        assert command.request is not None  # noqa: S101  the grammar makes one
+        undo = self._service.plan_undo(self._environment, command.request, *command.words, cancel=self._cancel)
+        if not command.quiet or undo.plan.blockers or command.dry_run:
+            self._show("plan", render_undo(undo, blockers=command.dry_run))
+        if command.dry_run:
+            return _report(plan=undo.plan, undoes=undo.entries, exit=1 if undo.plan.blockers else 0)
+        if undo.plan.blockers:
+            raise _blocked(undo.plan)
+        if not self._confirm(undo.plan):
+            self._show("result", plain("nothing was changed"))
+            return _report(plan=undo.plan, undoes=undo.entries)
+        progress = ignore_events if command.quiet else Progress(undo.plan, self._show, verbose=command.verbose)
+        outcome = self._service.undo(undo, events=progress, cancel=self._cancel)
+        self._show_outcome(outcome)
+        return _report(plan=undo.plan, undoes=undo.entries, outcome=outcome)
 
     def _plan(self, command: Command) -> Plan:
         assert command.request is not None  # noqa: S101  run() looked
         try:
-            return self._service.plan(self._environment, command.request, cancel=self._cancel)
+            return self._service.plan(self._environment, command.request, events=self._waiting, cancel=self._cancel)
         except CancelledError as error:
             raise CancelledError("stopped; nothing was changed") from error
 
+    def _waiting(self, event: Event) -> None:
+        """Say what is waited for while there is no plan yet."""
+        if event.kind is EventKind.WAITING:
+            self._show(f"message-{event.message}", render_message(event))
+
     def _apply(self, command: Command, plan: Plan) -> Outcome:
-        """Apply, and where somebody else changed the environment meanwhile, plan again and show that."""
-        for attempt in range(REPLANS + 1):
-            progress = ignore_events if command.quiet else Progress(plan, self._show, verbose=command.verbose)
-            try:
-                return self._service.apply(plan, events=progress, cancel=self._cancel)
-            except PlanOutdatedError:
-                if attempt == REPLANS:
-                    raise
-            except PkgError as error:
-                if isinstance(progress, Progress):
-                    progress.end("stopped" if isinstance(error, CancelledError) else "failed")
-                raise
-            plan = self._plan(command)
-            self._show("plan", render_plan(plan, verbose=command.verbose))
-        raise AssertionError("the loop returns or raises")
+        """Apply; where somebody else changed the environment meanwhile, the plan is made again and shown."""
+        progress = self._progress(command, plan)
+
+        def replanned(new: Plan) -> None:
+            nonlocal progress
+            if new.is_empty or new.blockers:
+                return
+            progress = self._progress(command, new)
+            if not command.quiet:
+                self._show("plan", render_plan(new, verbose=command.verbose))
+            if new.changes != plan.changes and not self._confirm(new):
+                raise CancelledError("nothing was changed")
+
+        def show(event: Event) -> None:
+            progress(event)
+
+        try:
+            return self._service.apply(plan, events=show, cancel=self._cancel, replanned=replanned)
+        except PkgError as error:
+            if isinstance(progress, Progress):
+                progress.end("stopped" if isinstance(error, CancelledError) else "failed")
+            raise
+
+    def _progress(self, command: Command, plan: Plan) -> EventSink:
+        return ignore_events if command.quiet else Progress(plan, self._show, verbose=command.verbose)
 
     def _nothing_to_do(self, plan: Plan) -> None:
         for notice in plan.warnings:
@@ -178,10 +230,16 @@ class Runner:
         self._show("result", render_environment(self._environment, facts, verbose=command.verbose))
         return _report(environment=self._environment, settings=facts)
 
-    def _doctor(self, _: Command) -> Report:
-        problems = self._service.doctor(self._environment)
+    def _doctor(self, command: Command) -> Report:
+        problems = self._service.doctor(self._environment, files=command.files, cancel=self._cancel)
         self._show("result", render_problems(problems, self._environment))
         return _report(problems=problems, exit=1 if problems else 0)
+
+    def _history(self, command: Command) -> Report:
+        entries = self._service.history(self._environment)
+        shown = render_history(entries, self._environment, limit=command.limit, verbose=command.verbose)
+        self._show("result", shown)
+        return _report(history=entries[: command.limit])
 
     def _help(self, command: Command) -> Report:
         text = help_text(command.words[0] if command.words else "", program=self._program)

@@ -25,6 +25,14 @@ _EXAMPLES = {
     "show": ("show pandas",),
     "why": ("why numpy",),
     "list": ("list", "list num"),
+    "undo": (
+        "undo    the last change",
+        "undo 3    the last three, as one",
+        "undo 5f3a    the one whose ID in the history ends so; of an undo: the change is made again",
+        "plan undo    show it, and do nothing",
+    ),
+    "doctor": ("doctor", "doctor --files    every file is read, which takes a while"),
+    "history": ("history", "history --limit 5", "history -v    every package of every change"),
 }
 
 

@@ -21,11 +21,13 @@ VERBS = {
     "install": "put packages into this kernel's environment",
     "remove": "take packages out",
     "update": "bring packages, or all of them, to their newest version",
-    "plan": "show what install, remove or update would do, and do nothing",
+    "plan": "show what install, remove, update or undo would do, and do nothing",
     "list": "what is installed, and where it came from",
     "search": "look for packages in the configured channels and indexes",
     "show": "everything about one package, installed or not",
     "why": "who needs this package",
+    "undo": "take back the last change, the last N, or the one with this ID; without network",
+    "history": "what was done to this environment: when, by whom, and how it ended",
     "env": "which environment this is, and how that is known",
     "doctor": "look for what is broken, and say how to mend it",
     "help": "this page, or one verb's",
@@ -46,8 +48,12 @@ ALIASES = {
     "--help": "help",
     "-h": "help",
     "check": "doctor",
+    "revert": "undo",
+    "rollback": "undo",
+    "log": "history",
 }
-CHANGING = frozenset(Verb)
+CHANGING = frozenset(Verb) - {Verb.UNDO}
+"""The verbs that take specs and become a request."""
 _WITHOUT_EFFECT = (
     "--no-cache-dir",
     "--no-cache",
@@ -70,13 +76,15 @@ class Command:
     request: Request | None = None
     """For verbs that change the environment."""
     words: tuple[str, ...] = ()
-    """What follows the other verbs: names to show, a query."""
+    """What follows the other verbs: names to show, a query, what to undo."""
     dry_run: bool = False
     yes: bool = False
     quiet: bool = False
     verbose: bool = False
     json: bool = False
     limit: int = 20
+    files: bool = False
+    """For the doctor: read every file."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -142,6 +150,8 @@ def parse_arguments(words: Sequence[str], *, base: Path, typed: str = "", specs:
         return Command(verb="help", words=(verb,))
     parser = build_parser(verb)
     arguments = parser.parse_intermixed_args(join_constraints(rest) if verb in CHANGING else rest)
+    if verb == Verb.UNDO:
+        return _undo(arguments, dry_run=dry_run, typed=typed)
     if verb not in CHANGING:
         return _reading(verb, arguments)
     request = _request(verb, arguments, base=base, typed=typed, specs=specs)
@@ -164,9 +174,32 @@ def _unknown_verb(verb: str) -> UsageError:
 
 
 def _planned_verb(rest: list[str]) -> tuple[str, list[str]]:
-    if rest and (verb := ALIASES.get(rest[0], rest[0])) in CHANGING:
+    if rest and (verb := ALIASES.get(rest[0], rest[0])) in {*CHANGING, Verb.UNDO}:
         return verb, rest[1:]
     return "install", rest
+
+
+def _undo(arguments: argparse.Namespace, *, dry_run: bool, typed: str) -> Command:
+    words = tuple(arguments.words)
+    if len(words) > 1:
+        raise UsageError("undo takes one number or one ID", hint="%pkg undo 2 takes back the last two changes")
+    return Command(
+        verb=Verb.UNDO,
+        request=Request(
+            verb=Verb.UNDO,
+            specs=(),
+            options=Options(
+                override_frozen=arguments.override_frozen, break_system_packages=arguments.break_system_packages
+            ),
+            command=redact(typed),
+        ),
+        words=words,
+        dry_run=dry_run or arguments.dry_run,
+        yes=arguments.yes,
+        quiet=arguments.quiet,
+        verbose=arguments.verbose,
+        json=arguments.json,
+    )
 
 
 def _reading(verb: str, arguments: argparse.Namespace) -> Command:
@@ -181,6 +214,7 @@ def _reading(verb: str, arguments: argparse.Namespace) -> Command:
         verbose=arguments.verbose,
         json=arguments.json,
         limit=getattr(arguments, "limit", 20),
+        files=getattr(arguments, "files", False),
     )
 
 
@@ -189,28 +223,39 @@ def build_parser(verb: str) -> argparse.ArgumentParser:
     parser = _Parser(prog=f"%pkg {verb}", allow_abbrev=False, add_help=False, description=VERBS[verb])
     parser.add_argument("-v", "--verbose", action="store_true", help="show the tool's own output and full reasons")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of text")
+    if verb in {*CHANGING, Verb.UNDO}:
+        parser.add_argument("-y", "--yes", action="store_true", help="don't ask (in a notebook nothing ever does)")
+        parser.add_argument("-q", "--quiet", action="store_true", help="only the result")
+        parser.add_argument("--dry-run", action="store_true", help="show the plan and do nothing")
+        parser.add_argument(
+            "--override-frozen", action="store_true", help="change an environment that its owner has frozen"
+        )
+        parser.add_argument(
+            "--break-system-packages",
+            action="store_true",
+            help="change a Python that the system's package manager owns",
+        )
     if verb in CHANGING:
         _changing_options(parser, verb)
     else:
         parser.add_argument("words", nargs="*", metavar="NAME")
-    if verb == "search":
+    if verb in {"search", "history"}:
         parser.add_argument("--limit", type=int, default=20, help="how many to show")
+    if verb == "doctor":
+        parser.add_argument(
+            "--files", action="store_true", help="read every file and compare it with its recorded hash"
+        )
     return parser
 
 
 def _changing_options(parser: argparse.ArgumentParser, verb: str) -> None:
     add = parser.add_argument
     add("specs", nargs="*", metavar="SPEC")
-    add("-y", "--yes", action="store_true", help="don't ask (in a notebook nothing ever does)")
-    add("-q", "--quiet", action="store_true", help="only the result")
-    add("--dry-run", action="store_true", help="show the plan and do nothing")
     either = parser.add_mutually_exclusive_group().add_argument
     either("--conda", dest="ecosystem", action="store_const", const=Ecosystem.CONDA, help="take every spec from conda")
     either("--pip", "--pypi", dest="ecosystem", action="store_const", const=Ecosystem.PYPI, help="… from PyPI")
     add("--engine", metavar="NAME", help="use this tool: uv, pip, rattler, conda, mamba or micromamba")
     add("--force", action="store_true", help="accept what would be blocked for overwriting or breaking a package")
-    add("--override-frozen", action="store_true", help="change an environment that its owner has frozen")
-    add("--break-system-packages", action="store_true", help="change a Python that the system's package manager owns")
     add("--offline", action="store_true", help="use only what is in the caches")
     for flag in _WITHOUT_EFFECT:
         add(flag, action="store_true", help=argparse.SUPPRESS)

@@ -41,6 +41,7 @@ from jupyter_pkgmgr.model.errors import (
 from jupyter_pkgmgr.model.redact import redact
 
 from . import rattler_worker_api as api
+from .guard import guarded
 from .rattler_worker_plan import Question, make_plan
 
 __all__ = ["PROTOCOL", "main"]
@@ -179,7 +180,7 @@ class _Worker:
         _check_local_files(params["link"])
         overwritten = _overwritten(prefix)
         reporter = _Reporter(emit)
-        with _Leftovers(prefix):
+        with guarded(prefix), _Leftovers(prefix):
             work = api.install(
                 source,
                 prefix,

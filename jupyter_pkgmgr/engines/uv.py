@@ -14,6 +14,7 @@ import json
 import os
 import re
 import sys
+import threading
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -168,9 +169,14 @@ def _remove(run: _Run, payload: common.Payload) -> None:
 # --- the tool ------------------------------------------------------------------------------------------------------
 
 
+_finding = threading.Lock()
+"""``sysconfig``, which ``find_uv_bin`` asks, fills its table on first use without minding other threads."""
+
+
 def _executable() -> str:
     try:
-        return os.fspath(find_uv_bin())
+        with _finding:
+            return os.fspath(find_uv_bin())
     except FileNotFoundError as error:
         msg = "uv is not there"
         raise EngineNotFoundError(msg, hint="install it beside the server: pip install uv") from error

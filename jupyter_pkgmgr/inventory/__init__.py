@@ -1,5 +1,6 @@
 """What is installed, which tool owns each file, what is shadowed or clobbered."""
 
+from ._files import altered_files, missing_files, reinstall_command
 from ._read import fingerprint, read_inventory
 from .history import History, Revision, read_history, spec_name
 from .inventory import Distribution, Inventory, PackageState, Problem
@@ -12,9 +13,12 @@ __all__ = [
     "PackageState",
     "Problem",
     "Revision",
+    "altered_files",
     "fingerprint",
+    "missing_files",
     "needed",
     "read_history",
     "read_inventory",
+    "reinstall_command",
     "spec_name",
 ]

@@ -145,7 +145,7 @@ def clobbered(record: CondaEntry, by: DistributionEntry) -> Problem:
         f"by {by.name} {by.version}, without conda knowing",
         packages=(record.name,),
         path=Path(by.location),
-        hint=_reinstall_conda(record),
+        hint=f"%pkg remove pypi::{by.name}, then {_reinstall_conda(record)}",
     )
 
 

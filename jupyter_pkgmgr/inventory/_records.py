@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ import msgspec
 
 from jupyter_pkgmgr.model import Origin, OriginKind, redact
 
-__all__ = ["CondaEntry", "RecordReader", "channel_origin", "record_files", "replaced_file"]
+__all__ = ["CondaEntry", "RecordReader", "channel_origin", "record_files", "record_hashes", "replaced_file"]
 
 _PLATFORMS = re.compile(r"/(?:noarch|(?:linux|osx|win|freebsd|netbsd|openbsd|zos|emscripten|wasi)-[a-z0-9_]+)$")
 _TOKEN = re.compile(r"^/t/[^/]+")
@@ -69,6 +70,8 @@ class _Files(msgspec.Struct):
 
 class _PathData(msgspec.Struct):
     path: str = msgspec.field(name="_path")
+    path_type: str | None = None
+    prefix_placeholder: str | None = None
     sha256: str | None = None
     sha256_in_prefix: str | None = None
 
@@ -127,6 +130,21 @@ def record_files(path: Path) -> tuple[str, ...]:
         return msgspec.json.decode(path.read_bytes(), type=_Files).files or ()
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return ()  # the inventory's problems name this record already
+
+
+def record_hashes(path: Path) -> Iterator[tuple[str, str]]:
+    """Path and SHA-256, as linked into the prefix, of every regular file of one record that has such a hash.
+
+    A file that holds the prefix has the hash of its package too, which is another: then only ``sha256_in_prefix`` is.
+    """
+    try:
+        data = msgspec.json.decode(path.read_bytes(), type=_Paths).paths_data
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return  # the inventory's problems name this record already
+    for item in (data.paths if data else None) or ():
+        digest = item.sha256_in_prefix or ("" if item.prefix_placeholder else item.sha256)
+        if digest and item.path_type != "softlink":
+            yield item.path, digest
 
 
 def replaced_file(record: Path, prefix: Path, distribution: str) -> str | None:

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 __all__ = ["complete"]
 
-VERBS = ("doctor", "env", "help", "install", "list", "plan", "remove", "search", "show", "update", "why")
+VERBS = (
+    "doctor",
+    "env",
+    "help",
+    "history",
+    "install",
+    "list",
+    "plan",
+    "remove",
+    "search",
+    "show",
+    "undo",
+    "update",
+    "why",
+)
 OPTIONS = (
     "--conda",
     "--dry-run",

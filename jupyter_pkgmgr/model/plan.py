@@ -30,6 +30,8 @@ class Verb(StrEnum):
     INSTALL = "install"
     REMOVE = "remove"
     UPDATE = "update"
+    UNDO = "undo"
+    """Takes no specs: what it takes back is in the history."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,16 @@ from jupyter_pkgmgr.model import Action, Change, Environment, Notice, Outcome, P
 
 from .rendered import Rendered, block, clean, columns, esc, muted, plain, table
 
-__all__ = ["describe_environment", "render_outcome", "render_plan", "render_satisfied"]
+__all__ = [
+    "change_rows",
+    "changes_table",
+    "describe_environment",
+    "notices",
+    "render_outcome",
+    "render_plan",
+    "render_satisfied",
+    "summarize",
+]
 
 MANY = 15
 """Rows a plan shows before it folds the dependencies."""
@@ -49,18 +58,14 @@ def render_plan(plan: Plan, *, verbose: bool = False, blockers: bool = True) -> 
     for step in plan.steps:
         shown, folded = _fold(step.plan.changes, verbose=verbose)
         title = _title(step)
-        lines += [f"  {title}", *columns([_row(change) for change in shown], indent="    ")]
-        parts += [f'<div style="margin-top:6px">{esc(title)}</div>', _html_table(shown)]
+        lines += [f"  {title}", *change_rows(shown)]
+        parts += [f'<div style="margin-top:6px">{esc(title)}</div>', changes_table(shown)]
         if folded:
             summary = f"and {len(folded)} {'dependency' if len(folded) == 1 else 'dependencies'}"
             lines.append(f"    … {summary} (-v shows them)")
-            parts.append(f"<details><summary>{muted(summary)}</summary>{_html_table(folded)}</details>")
-    for notice in plan.warnings:
-        lines += _notice_lines("warning", notice)
-        parts.append(_notice_html("warning", notice, _WARNING))
-    for notice in plan.blockers if blockers else ():
-        lines += _notice_lines("blocked", notice)
-        parts.append(_notice_html("blocked", notice, _ERROR))
+            parts.append(f"<details><summary>{muted(summary)}</summary>{changes_table(folded)}</details>")
+    said, said_html = notices(plan, blockers=blockers)
+    lines, parts = [*lines, *said], [*parts, *said_html]
     return Rendered(text="\n".join(clean(line) for line in lines), html=block("".join(parts)))
 
 
@@ -95,12 +100,25 @@ def _versions(change: Change) -> str:
     return after or before
 
 
-def _row(change: Change) -> list[str]:
-    package = change.package
-    return [_SIGNS[change.action], package.name, _versions(change), package.source, change.reason]
+def change_rows(changes: Sequence[Change]) -> list[str]:
+    """A line for each change: sign, name, from → to, where from, why."""
+    rows = []
+    for change in changes:
+        package = change.package
+        rows.append([_SIGNS[change.action], package.name, _versions(change), package.source, change.reason])
+    return columns(rows, indent="    ")
 
 
-def _html_table(changes: Sequence[Change]) -> str:
+def summarize(changes: Sequence[Change], *, limit: int | None = None) -> str:
+    """The changes in one line, what was asked for first; at most so many by name."""
+    ordered = sorted(changes, key=lambda change: not change.requested)
+    named = [f"{_SIGNS[change.action]} {change.package.name} {_versions(change)}" for change in ordered[:limit]]
+    more = [f"and {len(ordered) - len(named)} more"] if len(ordered) > len(named) else []
+    return ", ".join([*named, *more])
+
+
+def changes_table(changes: Sequence[Change]) -> str:
+    """The same as markup."""
     rows = []
     for change in changes:
         color = _COLORS.get(change.action, "inherit")
@@ -109,6 +127,14 @@ def _html_table(changes: Sequence[Change]) -> str:
         reason = muted(esc(change.reason))
         rows.append([f"{sign} {name}", esc(_versions(change)), esc(change.package.source), reason])
     return table(["Package", "Version", "From", "Why"], rows)
+
+
+def notices(plan: Plan, *, blockers: bool) -> tuple[list[str], list[str]]:
+    """What a plan warns of, and what blocks it unless an error says that: as lines and as markup."""
+    said = [("warning", notice, _WARNING) for notice in plan.warnings]
+    said += [("blocked", notice, _ERROR) for notice in plan.blockers if blockers]
+    lines = [line for kind, notice, _ in said for line in _notice_lines(kind, notice)]
+    return lines, [_notice_html(kind, notice, color) for kind, notice, color in said]
 
 
 def _notice_lines(kind: str, notice: Notice) -> list[str]:

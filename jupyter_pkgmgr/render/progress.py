@@ -11,7 +11,7 @@ from jupyter_pkgmgr.model import Event, EventKind, Phase, Plan
 
 from .rendered import Rendered, block, clean, esc, monospaced, muted
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "render_message"]
 
 INTERVAL = 0.1
 """Seconds between two updates of one line: more often only makes a front end slow."""
@@ -65,7 +65,7 @@ class Progress:
             if event.kind is EventKind.OUTPUT:
                 self._take_output(event)
             elif event.kind in (EventKind.MESSAGE, EventKind.WAITING):
-                self._show(f"message-{event.message}", _message(event))
+                self._show(f"message-{event.message}", render_message(event))
             elif event.step is not None and event.step in self._lines:
                 self._take(event.step, self._lines[event.step], event)
 
@@ -153,6 +153,7 @@ def _megabytes(done: int, total: int) -> str:
     return f"{done / 1_000_000:.1f} of {total / 1_000_000:.1f} MB" if done else f"{total / 1_000_000:.1f} MB"
 
 
-def _message(event: Event) -> Rendered:
+def render_message(event: Event) -> Rendered:
+    """What an event says beside the steps: that something is waited for, or worth knowing."""
     prefix = "waiting: " if event.kind is EventKind.WAITING else f"{event.level}: " if event.level == "warning" else ""
     return Rendered(text=clean(prefix + event.message), html=block(muted(esc(prefix + event.message))))

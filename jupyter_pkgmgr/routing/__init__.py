@@ -3,6 +3,7 @@
 from .assign import conda_candidates, installed_as
 from .choose import choose_engine
 from .context import ChannelQuery, Context, EngineChoice, IndexMetadata
+from .guards import check_policies
 from .planner import make_plan
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Context",
     "EngineChoice",
     "IndexMetadata",
+    "check_policies",
     "choose_engine",
     "conda_candidates",
     "installed_as",

@@ -7,7 +7,19 @@ from collections.abc import Iterator, Sequence
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from jupyter_pkgmgr.model import Action, Change, Ecosystem, Notice, Package, PolicyKind, Spec, SpecKind, Verb
+from jupyter_pkgmgr.model import (
+    Action,
+    Change,
+    Ecosystem,
+    Environment,
+    Notice,
+    Options,
+    Package,
+    PolicyKind,
+    Spec,
+    SpecKind,
+    Verb,
+)
 from jupyter_pkgmgr.model.errors import InvalidSpecError
 
 from .assign import Assignment
@@ -22,9 +34,10 @@ PATCHES = 64
 """More patch releases than a Python minor ever had (3.6 and 3.7 had the most, 16 and 18)."""
 
 
-def check_policies(context: Context, *, ecosystems: set[Ecosystem]) -> tuple[list[Notice], list[Notice]]:
+def check_policies(
+    environment: Environment, options: Options, *, ecosystems: set[Ecosystem]
+) -> tuple[list[Notice], list[Notice]]:
     """Blockers and warnings that come from the environment alone."""
-    environment, options = context.environment, context.request.options
     blockers, warnings = [], []
     if policy := environment.policy(PolicyKind.READ_ONLY):
         blockers.append(

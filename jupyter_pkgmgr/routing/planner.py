@@ -41,7 +41,9 @@ def make_plan(context: Context) -> Plan:
         if plan.changes
     )
     ecosystems = {item.ecosystem for item in assigned.assignments} | {step.plan.ecosystem for step in steps}
-    policy_blockers, policy_warnings = check_policies(context, ecosystems=ecosystems) if ecosystems else ([], [])
+    policy_blockers, policy_warnings = (
+        check_policies(context.environment, context.request.options, ecosystems=ecosystems) if ecosystems else ([], [])
+    )
     changes = [change for step in steps for change in step.plan.changes]
     change_blockers, change_warnings = check_changes(context, changes)
     return Plan(

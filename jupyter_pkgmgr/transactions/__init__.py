@@ -1,5 +1,26 @@
-"""A plan being applied: check, apply, verify."""
+"""A plan being applied: check, apply, verify; what was done, and taking it back."""
 
 from .apply import apply_plan
+from .doctor import examine
+from .history import Entry, Result, in_force, read_entries
+from .locks import Owner
+from .recover import Recovered, is_unfinished, recover
+from .transaction import hold
+from .undo import UndoPlan, apply_undo, plan_undo
 
-__all__ = ["apply_plan"]
+__all__ = [
+    "Entry",
+    "Owner",
+    "Recovered",
+    "Result",
+    "UndoPlan",
+    "apply_plan",
+    "apply_undo",
+    "examine",
+    "hold",
+    "in_force",
+    "is_unfinished",
+    "plan_undo",
+    "read_entries",
+    "recover",
+]

@@ -1,20 +1,31 @@
-"""Apply a plan: check that nothing changed since, run its steps in order, verify the result."""
+"""Apply a plan as a transaction: hold the environment, check that nothing changed since, run the steps, verify."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from jupyter_pkgmgr.engines.protocol import Engine
+from jupyter_pkgmgr.environments import read_conda_settings
 from jupyter_pkgmgr.inventory import Inventory, fingerprint, read_inventory
-from jupyter_pkgmgr.model import Action, Cancellation, Event, EventKind, EventSink, Outcome, Phase, Plan
-from jupyter_pkgmgr.model.errors import CancelledError, PkgError, PlanBlockedError, PlanOutdatedError
+from jupyter_pkgmgr.model import Action, Cancellation, Environment, Event, EventKind, EventSink, Outcome, Phase, Plan
+from jupyter_pkgmgr.model.errors import PlanBlockedError, PlanOutdatedError
 
+from .locks import Owner, cache_lock
+from .touched import changed_in_place, going_away
+from .transaction import hold, transaction
 from .verify import verify
 
-__all__ = ["apply_plan"]
+__all__ = ["apply_plan", "refuse_blocked"]
+
+REPLANS = 3
+"""How often a plan is made again under the lock, where only tools that know nothing of it can interfere."""
+WITHOUT_CACHE_LOCK = frozenset({"conda", "mamba", "micromamba"})
+"""Engines that may spoil their package cache when two of them fill it at the same time."""
 
 
 def apply_plan(
@@ -22,10 +33,12 @@ def apply_plan(
     engines: dict[str, Engine],
     before: Inventory,
     *,
+    owner: Owner,
     events: EventSink,
     cancel: Cancellation,
+    replan: Callable[[Plan], Plan] | None = None,
 ) -> Outcome:
-    """Do what the plan says.
+    """Do what the plan says, all of it or nothing.
 
     Parameters
     ----------
@@ -33,39 +46,37 @@ def apply_plan(
         The engines that the steps name.
     before
         The inventory that the plan was made from.
+    owner
+        Who does it, for the history and for those who wait.
+    replan
+        Makes an outdated plan again. It is called while the environment is held, so that however many users
+        change it at the same time, everybody's turn comes once, and none plans in vain.
 
     Raises
     ------
     PlanBlockedError
         If the plan has blockers.
     PlanOutdatedError
-        If the environment changed since the plan was made.
-    VerificationError
-        If the result isn't what the plan said.
+        If the environment changed since the plan was made, and can't be made again.
+    PkgError
+        If anything goes wrong, the result not being what the plan said included; then everything is as it
+        was before, and the message says so.
     """
-    if plan.blockers:
-        raise PlanBlockedError(
-            plan.blockers[0].message,
-            reference=plan.blockers[0].reference,
-            context=tuple(notice.message for notice in plan.blockers[1:]),
-            hint=plan.blockers[0].hint,
-        )
-    if fingerprint(plan.environment) != plan.fingerprint:
-        raise PlanOutdatedError("the environment changed since the plan was made", hint="make the plan again")
-    started = time.monotonic()
-    going = _files_that_go(plan, before)
-    try:
-        for number, step in enumerate(plan.steps):
-            cancel.check()
-            events(Event(kind=EventKind.STEP, step=number, state="started", message=step.plan.engine))
-            engine = engines[step.plan.engine]
-            engine.apply(plan.environment, step.plan, events=_numbered(events, number), cancel=cancel)
-            events(Event(kind=EventKind.STEP, step=number, state="finished", message=step.plan.engine))
-    except PkgError as error:
-        raise _with_state(error, before) from error
-    events(Event(kind=EventKind.PHASE, phase=Phase.VERIFY))
-    after = read_inventory(plan.environment)
-    verify(plan, before, after)
+    refuse_blocked(plan)
+    with hold(plan.environment, owner, events=events, cancel=cancel):
+        plan, before = _current(plan, before, replan)
+        started = time.monotonic()
+        if plan.is_empty:  # by now; somebody else has done it
+            return Outcome(plan=plan, seconds=0.0, fingerprint=before.fingerprint)
+        going = _files_that_go(plan, before)
+        with transaction(
+            plan, owner, linked=going_away(plan, before), copied=changed_in_place(plan, before.environment)
+        ) as work:
+            _run(plan, engines, owner, events, cancel)
+            events(Event(kind=EventKind.PHASE, phase=Phase.VERIFY))
+            after = read_inventory(plan.environment)
+            verify(plan, before, after)
+            work.fingerprint = after.fingerprint
     return Outcome(
         plan=plan,
         seconds=time.monotonic() - started,
@@ -74,19 +85,49 @@ def apply_plan(
     )
 
 
-def _with_state(error: PkgError, before: Inventory) -> PkgError:
-    """The same error, with what it left behind: an engine that fails may have done half of its work."""
-    after = read_inventory(before.environment)
-    was = {package.key: package.version for package in before.packages}
-    now = {package.key: package.version for package in after.packages}
-    done = [f"{name} {version} was installed" for (_, name), version in now.items() - was.items()]
-    done += [f"{name} was removed" for (_, name) in was.keys() - now.keys()]
-    if isinstance(error, CancelledError):
-        error.message = "stopped; some changes were made" if done else "stopped; nothing was changed"
-    error.context = (*error.context, *sorted(done))
-    if done and error.hint is None:
-        error.hint = "%pkg doctor looks whether what is there is whole"
-    return error
+def refuse_blocked(plan: Plan) -> None:
+    """Raise what stands in the way of a plan, if anything does."""
+    if plan.blockers:
+        first, *rest = plan.blockers
+        raise PlanBlockedError(
+            first.message, reference=first.reference, context=tuple(notice.message for notice in rest), hint=first.hint
+        )
+
+
+def _current(plan: Plan, before: Inventory, replan: Callable[[Plan], Plan] | None) -> tuple[Plan, Inventory]:
+    """A plan for what is installed now, and that."""
+    for attempt in range(REPLANS + 1):
+        if fingerprint(plan.environment) == plan.fingerprint == before.fingerprint:
+            return plan, before
+        if replan is None or attempt == REPLANS:
+            break
+        plan = replan(plan)
+        refuse_blocked(plan)
+        before = read_inventory(plan.environment)
+    raise PlanOutdatedError("the environment changed since the plan was made", hint="make the plan again")
+
+
+def _run(plan: Plan, engines: dict[str, Engine], owner: Owner, events: EventSink, cancel: Cancellation) -> None:
+    """Have the engines do their steps."""
+    for number, step in enumerate(plan.steps):
+        cancel.check()
+        name = step.plan.engine
+        events(Event(kind=EventKind.STEP, step=number, state="started", message=name))
+        with _cache_held(name, plan.environment, owner, events, cancel):
+            engines[name].apply(plan.environment, step.plan, events=_numbered(events, number), cancel=cancel)
+        events(Event(kind=EventKind.STEP, step=number, state="finished", message=name))
+
+
+@contextlib.contextmanager
+def _cache_held(
+    engine: str, environment: Environment, owner: Owner, events: EventSink, cancel: Cancellation
+) -> Iterator[None]:
+    """Hold the package cache for an engine that doesn't do so itself; always after the environment, never before."""
+    folders = read_conda_settings(environment).pkgs_dirs[:1] if engine in WITHOUT_CACHE_LOCK else ()
+    with contextlib.ExitStack() as stack:
+        for folder in folders:
+            stack.enter_context(cache_lock(folder, owner, events=events, cancel=cancel))
+        yield
 
 
 def _numbered(events: EventSink, step: int) -> EventSink:

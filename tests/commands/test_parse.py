@@ -80,6 +80,8 @@ def test_other_tools_verbs(line: str, verb: Verb, tmp_path: Path) -> None:
         ("instal six", "unknown-verb", "instal"),
         ("six", "unknown-verb", "six"),
         ("show", "usage", "needs a name"),
+        ("undo 1 2", "usage", "one number or one ID"),
+        ("undo --conda", "usage", "--conda"),
     ],
 )
 def test_bad_input_is_one_clear_error(line: str, reference: str, says: str, tmp_path: Path) -> None:
@@ -199,6 +201,37 @@ def test_plan_is_a_dry_run(tmp_path: Path) -> None:
     for line, verb in (("plan six", "install"), ("plan remove six", "remove"), ("install --dry-run six", "install")):
         command = parse_line(line, base=tmp_path)
         assert (command.verb, command.dry_run) == (verb, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("undo", ()),
+        ("undo 3", ("3",)),
+        ("undo 20260314T150926000000-5f3a", ("20260314T150926000000-5f3a",)),
+        ("undo --dry-run", ()),
+        ("plan undo 2", ("2",)),
+        ("rollback", ()),
+    ],
+)
+def test_undo_takes_a_number_or_an_id(line: str, words: tuple[str, ...], tmp_path: Path) -> None:
+    command = parse_line(line, base=tmp_path)
+    assert (command.verb, command.words, command.dry_run) == ("undo", words, line.startswith("plan") or "dry" in line)
+    assert command.request is not None
+    assert (command.request.verb, command.request.command) == (Verb.UNDO, f"%pkg {line}")
+
+
+def test_undo_options(tmp_path: Path) -> None:
+    command = parse_line("undo -q -y --json --override-frozen --break-system-packages", base=tmp_path)
+    assert (command.quiet, command.yes, command.json) == (True, True, True)
+    assert command.request is not None
+    assert command.request.options.override_frozen
+    assert command.request.options.break_system_packages
+
+
+def test_history_shows_twenty_unless_told_otherwise(tmp_path: Path) -> None:
+    assert parse_line("history", base=tmp_path).limit == 20
+    assert parse_line("log --limit 3", base=tmp_path).limit == 3
 
 
 def test_a_cell_takes_a_spec_a_line(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_pip_replaced_a_conda_package_by_another_version(conda: Prefix) -> None:
     inventory = conda.read()
     assert references(inventory) == ["pip-clobbered"]
     assert inventory.problems[0].packages == ("six",)
-    assert inventory.problems[0].hint == "%pkg install --force-reinstall conda::six=1.16"
+    assert inventory.problems[0].hint == "%pkg remove pypi::six, then %pkg install --force-reinstall conda::six=1.16"
     owner, version = inventory.distribution("six") or (None, "")
     assert owner is not None
     assert (owner.ecosystem, version) == (Ecosystem.PYPI, "1.17")

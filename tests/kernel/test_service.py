@@ -48,6 +48,23 @@ def test_install_import_change_and_remove(version: str, start: Callable[[str], K
     assert kernel.run("import tb_pure").error["ename"] == "ModuleNotFoundError"
 
 
+def test_an_undo_says_what_has_to_be_restarted(start: Callable[[str], Kernel]) -> None:
+    kernel = start(VERSIONS[-1])
+    kernel.run("%pkg install tb-alpha==1.0")
+    kernel.run("%pkg install tb-alpha==2.0 tb-pure\nimport tb_alpha")
+    undone = kernel.run("%pkg undo")
+    assert undone.status == "ok", undone.error
+    assert "2.0 → 1.0" in undone.texts[0]
+    assert undone.texts[-1] == "restart the kernel to use what changed: tb_alpha is loaded"
+    assert kernel.run("import tb_pure").error["ename"] == "ModuleNotFoundError"
+    again = kernel.run("%pkg undo")
+    assert "Removed tb-alpha 1.0" in "".join(again.texts)
+    nothing = kernel.run("%pkg undo")
+    assert "there is nothing to undo" in nothing.error["evalue"]
+    [history] = kernel.run("%pkg history").texts
+    assert "4 transactions" in history
+
+
 def test_what_goes_wrong_is_one_short_error(start: Callable[[str], Kernel]) -> None:
     kernel = start("3.8")
     for line, expected in (

@@ -46,11 +46,13 @@ class User:
         return found[0].ecosystem.value if found else None
 
     def tree(self) -> dict[str, str]:
-        """Every file below the prefix with its hash; compiled modules and uv's own lock file aside."""
+        """Every file below the prefix with its hash; compiled modules, uv's lock file and our own folder aside."""
         return {
             str(path.relative_to(self.environment.prefix)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(self.environment.prefix.rglob("*"))
-            if path.is_file() and "__pycache__" not in path.parts and path.name != ".lock"
+            if path.is_file()
+            and path.name != ".lock"
+            and {"__pycache__", ".jupyter_pkgmgr"}.isdisjoint(path.relative_to(self.environment.prefix).parts)
         }
 
 

@@ -15,7 +15,7 @@ from jupyter_pkgmgr.inventory import read_inventory
 from jupyter_pkgmgr.model import Cancellation, Environment, Event, EventKind, Outcome, Plan
 from jupyter_pkgmgr.model.errors import CancelledError, VerificationError
 from jupyter_pkgmgr.service import PackageService
-from jupyter_pkgmgr.transactions import apply_plan
+from jupyter_pkgmgr.transactions import Owner, apply_plan
 from jupyter_pkgmgr.transactions.verify import verify
 from testbed.index import Server, serve
 
@@ -46,7 +46,7 @@ def test_events_are_numbered_by_step_and_in_order(environment: Environment) -> N
     events: list[Event] = []
     plan = plan_for(environment, "install tb-mixed")
     before = read_inventory(environment)
-    apply_plan(plan, default_engines(), before, events=events.append, cancel=Cancellation())
+    apply_plan(plan, default_engines(), before, owner=Owner.here(), events=events.append, cancel=Cancellation())
     steps = [event for event in events if event.kind is EventKind.STEP]
     assert [(event.step, event.state) for event in steps] == [(0, "started"), (0, "finished")]
     assert all(event.step == 0 for event in events if event.kind is EventKind.PACKAGE)
@@ -84,7 +84,7 @@ def test_stopping_while_the_index_hangs_leaves_everything_as_it_was(
             cancel.cancel()
 
         threading.Thread(target=stop_once_it_downloads, daemon=True).start()
-        with pytest.raises(CancelledError, match="nothing was changed"), PackageService() as service:
+        with pytest.raises(CancelledError, match="everything is as it was before"), PackageService() as service:
             service.apply(plan, cancel=cancel)
     assert read_inventory(environment).fingerprint == before.fingerprint
 

@@ -1,0 +1,142 @@
+"""The journal: a file that exists while a transaction is unfinished, and says what has to be taken back.
+
+Why whatever stops us, whenever, leaves the state before or the state after within reach:
+
+1. Everything that a rollback needs is on the disk before the journal is. The order is: the transaction's folder
+   with ``before/`` (links and copies, then their index, then the folder itself synced), ``manifest``, a copy of the
+   journal; then ``journal.json`` beside them, written under another name, synced, renamed, its folder synced.
+   Nothing in the environment has been changed until then, so a stop before the rename needs no repair: without a
+   journal a folder without ``entry.json`` is a preparation that came to nothing, and the next transaction drops it.
+2. From the rename on, until ``entry.json`` is there, a stop is answered by a rollback. It compares the disk with the
+   manifest and the snapshot, neither of which it changes, and brings each path to what they say by one step that is
+   whole or not at all (unlink, mkdir, rename over the place). A rollback that is stopped is therefore begun again
+   from the start, and does what is left. Temporary files of its own aren't in the manifest: the next one deletes
+   them like any other addition.
+3. ``entry.json`` is the one point that decides. It appears by a rename, synced: as ``committed`` after the changes
+   were verified and ``files.json`` was on the disk, or as rolled back after every folder that the rollback touched
+   was synced. A journal whose transaction has an entry is finished; all that is left is to remove it.
+4. Only the holder of the environment's lock writes any of it. The kernel gives the lock back when the last process
+   that has its descriptor is gone, engines included, so nobody rolls back under an engine's hands.
+
+After a power failure a disk may have lost what an *engine* wrote shortly before, though the entry says committed:
+engines don't sync what they install, and neither do we for them. The doctor finds such files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from jupyter_pkgmgr.model import SCHEMA, to_json
+from jupyter_pkgmgr.model.errors import EnvironmentProblem
+
+from .history import ENTRY, Entry, slim, write_entry
+from .state import State, sync_folder, write_durably
+
+__all__ = ["MANIFEST", "Journal", "finish", "is_ended", "read_journal", "remove_journal", "write_journal"]
+
+MANIFEST = "manifest"
+_COPY = "journal.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """An unfinished transaction."""
+
+    entry: Entry
+    """What the history will say of it, as far as it was known at its beginning."""
+    pid: int
+    kind: str
+    """The environment's."""
+    base: str
+    roots: tuple[str, ...]
+    state: str = "applying"
+
+    @property
+    def id(self) -> str:
+        """The transaction's name."""
+        return self.entry.id
+
+
+def write_journal(state: State, journal: Journal) -> None:
+    """Begin: from now on a rollback is due until the transaction has ended. The last step of the preparation."""
+    entry = replace(journal.entry, changes=tuple(map(slim, journal.entry.changes)))
+    data = msgspec.json.encode({"schema": SCHEMA, **to_json(replace(journal, entry=entry))})
+    write_durably(state.of(journal.id) / _COPY, data)
+    sync_folder(state.transactions)
+    write_durably(state.journal, data)
+
+
+def read_journal(state: State) -> Journal | None:
+    """The unfinished transaction; ``None`` if there is none. Costs one failed ``open`` then.
+
+    Raises
+    ------
+    EnvironmentProblem
+        If there is one, but neither the journal nor the copy in its folder can be read.
+    """
+    try:
+        data = state.journal.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _damaged(state, error.strerror or str(error)) from error
+    try:
+        return _decode(data)
+    except _UNREADABLE as error:
+        newest = max(_folders(state), default=None, key=lambda folder: folder.name)
+        if newest is None:
+            raise _damaged(state, str(error)) from error
+        try:
+            return _decode((newest / _COPY).read_bytes())
+        except (OSError, *_UNREADABLE) as second:
+            raise _damaged(state, str(second)) from second
+
+
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, AttributeError, KeyError, TypeError)
+
+
+def _decode(data: bytes) -> Journal:
+    document = msgspec.json.decode(data)
+    version = document.pop("schema")
+    if version != SCHEMA:
+        raise msgspec.ValidationError(f"its version is {version}, this program reads {SCHEMA}")
+    return msgspec.convert(document, Journal, dec_hook=_path)
+
+
+def _path(type_: type, value: Any) -> Any:
+    return type_(value)
+
+
+def _folders(state: State) -> list[Path]:
+    return list(state.transactions.iterdir()) if state.transactions.is_dir() else []
+
+
+def _damaged(state: State, why: str) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        f"a change of {state.base} was interrupted, and its journal can't be read",
+        reference="journal-damaged",
+        context=(f"{state.journal}: {why}",),
+        note="what is there now may be half of the change; nothing is touched",
+        hint="delete that file to go on with what is there, then %pkg doctor",
+    )
+
+
+def is_ended(state: State, journal: Journal) -> bool:
+    """Whether the transaction has been decided already, and only its journal is left."""
+    return (state.of(journal.id) / ENTRY).exists()
+
+
+def finish(state: State, entry: Entry) -> None:
+    """End: write the entry, which decides, then remove the journal."""
+    write_entry(state.of(entry.id), entry)
+    remove_journal(state)
+
+
+def remove_journal(state: State) -> None:
+    """Remove the journal of a transaction that has been decided."""
+    state.journal.unlink(missing_ok=True)
+    sync_folder(state.folder)

@@ -1,0 +1,106 @@
+"""Take back what an interrupted transaction did, before the environment is used again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jupyter_pkgmgr.engines.guard import wait_for_worker
+from jupyter_pkgmgr.model import Cancellation, Environment, Event, EventKind, EventSink, Notice
+from jupyter_pkgmgr.model.errors import CancelledError
+
+from .history import Entry, Result
+from .journal import is_ended, read_journal, remove_journal
+from .locks import Owner, prefix_lock
+from .rollback import explained, rollback
+from .state import state_of
+
+__all__ = ["Recovered", "is_unfinished", "recover", "recover_locked"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """An interrupted transaction that was taken back."""
+
+    entry: Entry
+    aside: tuple[Path, ...] = ()
+    """What was there beside, and was moved out of the way instead of deleted."""
+
+    @property
+    def message(self) -> str:
+        """What happened, in a sentence."""
+        when = self.entry.started.replace("T", " ").removesuffix("+00:00")
+        what = f"{self.entry.command or 'a change'} of {when} UTC by {self.entry.user or 'somebody'}"
+        where = f"; what was added beside it is in {self.aside[0].parent}" if self.aside else ""
+        return f"{what} was interrupted; everything is as it was before it{where}"
+
+    @property
+    def notice(self) -> Notice:
+        """The same as a warning of the plan that is made next."""
+        return Notice(reference="recovered", message=self.message)
+
+
+def recover(
+    environment: Environment, owner: Owner, *, events: EventSink, cancel: Cancellation, wait: bool = True
+) -> Recovered | None:
+    """Take back an interrupted transaction if there is one. Otherwise this costs one failed ``open``.
+
+    Parameters
+    ----------
+    wait
+        Whether to wait for a transaction that is still under way in another process or thread. Who only reads
+        needn't: what is unfinished then is nobody's to take back.
+
+    Raises
+    ------
+    PkgError
+        If it can't be taken back now.
+    """
+    if not is_unfinished(environment):
+        return None
+    if wait:
+        with prefix_lock(environment, owner, events=events, cancel=cancel):
+            return recover_locked(environment, events=events)
+    impatient = Cancellation()
+
+    def stop_waiting(event: Event) -> None:
+        if event.kind is EventKind.WAITING:
+            impatient.cancel()
+
+    try:
+        with prefix_lock(environment, owner, events=stop_waiting, cancel=impatient):
+            return recover_locked(environment, events=events)
+    except CancelledError:
+        return None
+
+
+def is_unfinished(environment: Environment) -> bool:
+    """Whether a transaction is under way, or was interrupted."""
+    return state_of(environment).journal.exists()
+
+
+def recover_locked(environment: Environment, *, events: EventSink) -> Recovered | None:
+    """The same for who holds the environment's lock.
+
+    Raises
+    ------
+    PkgError
+        If it can't be taken back now.
+    """
+    state = state_of(environment)
+    journal = read_journal(state)
+    if journal is None:
+        return None
+    try:
+        if is_ended(state, journal):
+            remove_journal(state)
+            return None
+    except OSError as error:
+        raise explained(error, "an interrupted change can't be ended") from error
+    wait_for_worker(environment.prefix)
+    restored = rollback(
+        state, journal, result=Result.RECOVERED, message="interrupted; the next use of the environment took it back"
+    )
+    recovered = Recovered(entry=journal.entry, aside=restored.aside)
+    events(Event(kind=EventKind.MESSAGE, level="warning", message=recovered.message))
+    return recovered

@@ -1,0 +1,298 @@
+"""Bring an environment back to what the manifest and the snapshot of an unfinished transaction say.
+
+Every step compares first and then does what is missing, so a rollback may be stopped anywhere and begun again:
+the argument is in :mod:`.journal`.
+"""
+
+# ruff: noqa: PTH101, PTH102, PTH104, PTH106, PTH112, PTH114, PTH116, PTH118, PTH120
+# ruff: noqa: PTH208
+# Paths are strings here: an environment has thousands of them.
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from jupyter_pkgmgr.model.errors import DiskFullError, EnvironmentProblem, PkgError, PolicyError, VerificationError
+
+from .history import Entry, Result, write_entry
+from .journal import MANIFEST, Journal, is_ended, remove_journal
+from .manifest import Manifest
+from .snapshot import Kept, Snapshot, is_unchanged, put_back, remove_file, remove_tree
+from .state import State, sync_folder
+
+__all__ = ["Restored", "explained", "rollback"]
+
+TEMPORARY = ".jupyter_pkgmgr-put-back"
+_SHOWN = 10
+_ORDINARY = frozenset(
+    {"bin", "condabin", "conda-meta", "etc", "include", "lib", "lib64", "libexec", "man", "sbin", "share", "ssl", "var"}
+    | {"DLLs", "Include", "Lib", "Library", "Scripts", "Tools", "compiler_compat", "shell"}
+)
+"""Top folders of a prefix that belong to packages; elsewhere people keep things of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What a rollback did."""
+
+    removed: int = 0
+    restored: int = 0
+    aside: tuple[Path, ...] = ()
+    """What was added during the transaction, but may well not be its work: moved there instead of deleted."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """A rollback while it runs."""
+
+    state: State
+    folder: Path
+    aside: Path
+    manifest: Manifest
+    snapshot: Snapshot
+    removed: int = 0
+    restored: int = 0
+    moved: list[Path] = field(default_factory=list)
+    touched: set[str] = field(default_factory=set)
+    """Folders whose entries changed."""
+    failures: list[OSError] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+
+def rollback(state: State, journal: Journal, *, result: Result, message: str, seconds: float = 0.0) -> Restored:
+    """Restore what was there before a transaction, and end it. Needs the environment's lock.
+
+    Parameters
+    ----------
+    result, message, seconds
+        For the history, if everything can be restored.
+
+    Raises
+    ------
+    VerificationError
+        ``lost-files``: all that could be restored is; some files are gone. The transaction has ended.
+    PolicyError, DiskFullError, EnvironmentProblem
+        Something couldn't be restored now. The journal stays, and the next use of the environment tries again.
+    """
+    if is_ended(state, journal):
+        remove_journal(state)
+        return Restored()
+    folder = state.of(journal.id)
+    manifest, snapshot = Manifest.load(folder / MANIFEST), Snapshot.load(folder)
+    if manifest is None or snapshot is None:
+        raise _nothing_to_restore_from(state, folder)
+    work = _Work(replace(state, roots=journal.roots), folder, state.aside / journal.id, manifest, snapshot)
+    lost: list[str] = []
+    try:
+        _restore(work)
+        lost = _missing(work)
+    except OSError as error:
+        work.failures.append(error)
+    if work.failures:
+        raise _incomplete(state, work.failures)
+    if lost:
+        result = Result.FAILED
+        message = f"{message}; {len(lost)} files could not be restored"
+    entry = replace(journal.entry, result=result, message=message, seconds=seconds)
+    _end(state, folder, entry)
+    if lost:
+        raise _lost(state, lost)
+    return Restored(removed=work.removed, restored=work.restored, aside=tuple(work.moved))
+
+
+def _restore(work: _Work) -> None:
+    """Take away what came, then bring back what went; folders get their modes and times last."""
+    manifest = work.manifest
+    added, _ = manifest.diff(Manifest.scan(work.state, known=manifest))
+    _take_away(work, added)
+    for place in sorted(manifest.folders):
+        _make_folder(work, place)
+    gone = [kept for kept in work.snapshot.files if not is_unchanged(work.state, work.folder, kept)]
+    _drop_bytecode(work, [*added, *(kept.place for kept in gone)])
+    for kept in gone:
+        _put_back(work, kept)
+    for kept in work.snapshot.files:  # bytecode that a package had recorded may have gone with the rest
+        if "__pycache__" in kept.place and not is_unchanged(work.state, work.folder, kept):
+            _put_back(work, kept)
+    for place in sorted(manifest.folders, reverse=True):
+        _set_times(work, place)
+    for path in sorted(work.touched):
+        if os.path.isdir(path):
+            sync_folder(path)
+
+
+def _take_away(work: _Work, added: list[str]) -> None:
+    """Delete what the manifest doesn't have, the innermost first; move aside what may be somebody's own."""
+    foreign = [place for place in added if _is_foreign(work.state, place)]
+    for place in foreign:
+        above = place.rpartition("/")[0]
+        if above not in foreign:
+            _attempt(work, place, _move_aside)
+    for place in reversed(added):
+        if not _is_foreign(work.state, place):
+            _attempt(work, place, _remove)
+
+
+def _is_foreign(state: State, place: str) -> bool:
+    top, slash, name = place.partition("/")
+    if state.roots != ("",) or (not slash and name.startswith(TEMPORARY)):
+        return False
+    return top not in _ORDINARY and place.rpartition("/")[2] != TEMPORARY
+
+
+def _attempt(work: _Work, place: str, step: Callable[[_Work, str], None]) -> None:
+    """A path that can't be restored now is no reason to leave the others as they are."""
+    try:
+        step(work, place)
+    except OSError as error:
+        work.failures.append(error)
+
+
+def _move_aside(work: _Work, place: str) -> None:
+    path, target = work.state.path(place), work.aside / place
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.rename(path, target)
+    work.moved.append(target)
+    work.touched.add(os.path.dirname(path))
+
+
+def _remove(work: _Work, place: str) -> None:
+    path = work.state.path(place)
+    if os.path.isdir(path) and not os.path.islink(path):
+        if os.path.isdir(cache := os.path.join(path, "__pycache__")):
+            remove_tree(cache)
+        try:
+            os.rmdir(path)
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+            return  # another environment lies in it, which is none of our business
+    else:
+        remove_file(path)
+    work.removed += 1
+    work.touched.add(os.path.dirname(path))
+
+
+def _make_folder(work: _Work, place: str) -> None:
+    path = work.state.path(place)
+    if not os.path.isdir(path) or (place and os.path.islink(path)):
+        _attempt(work, place, _make_one)
+
+
+def _make_one(work: _Work, place: str) -> None:
+    path = work.state.path(place)
+    os.mkdir(path, 0o700)
+    work.touched |= {path, os.path.dirname(path)}
+
+
+def _drop_bytecode(work: _Work, places: Iterable[str]) -> None:
+    """Delete compiled forms of modules that came or went.
+
+    Python takes bytecode for current whose source has the same size and second of change (PEP 552), which two
+    versions of a small module that were unpacked together do have.
+    """
+    modules: dict[str, set[str]] = {}
+    for place in places:
+        above, _, name = place.rpartition("/")
+        if name.endswith(".py"):
+            modules.setdefault(above, set()).add(name[: -len(".py")])
+    for above, names in modules.items():
+        cache = os.path.join(work.state.path(above), "__pycache__")
+        if os.path.isdir(cache):
+            for name in os.listdir(cache):
+                if name.partition(".")[0] in names:
+                    _attempt(work, f"{above}/__pycache__/{name}", _remove)
+
+
+def _put_back(work: _Work, kept: Kept) -> None:
+    try:
+        whole = put_back(work.state, work.folder, kept, temporary=TEMPORARY)
+    except OSError as error:
+        work.failures.append(error)
+        return
+    if whole:
+        work.restored += 1
+        work.touched.add(os.path.dirname(work.state.path(kept.place)))
+    else:
+        work.damaged.append(kept.place)
+
+
+def _set_times(work: _Work, place: str) -> None:
+    """A folder's mode and time; inventories and Python's own finders go by the time."""
+    folder, path = work.manifest.folders[place], work.state.path(place)
+    try:
+        now = os.stat(path)
+        if stat.S_IMODE(now.st_mode) != folder.mode:
+            os.chmod(path, folder.mode)
+            work.touched.add(path)
+        if now.st_mtime_ns != folder.mtime_ns:
+            os.utime(path, ns=(now.st_atime_ns, folder.mtime_ns))
+    except PermissionError:  # somebody else's folder in a shared environment: its mode is theirs to change
+        return
+    except OSError as error:
+        work.failures.append(error)
+
+
+def _missing(work: _Work) -> list[str]:
+    """What was there and isn't, with what is there but can't be what was."""
+    _, missing = work.manifest.diff(Manifest.scan(work.state, known=work.manifest))
+    return sorted({*missing, *(place for place in work.damaged if "__pycache__" not in place)})
+
+
+def _end(state: State, folder: Path, entry: Entry) -> None:
+    try:
+        write_entry(folder, entry)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise _incomplete(state, [error]) from error
+        # The environment is whole again, and that must not wait for room for a line in the history.
+    remove_journal(state)
+
+
+# --- what is said when it doesn't work -----------------------------------------------------------------------------
+
+
+def explained(error: OSError, what: str) -> PkgError:
+    """An error of the system as one of ours; ``what`` says what can't be done."""
+    reason = error.strerror or str(error)
+    context = (f"{error.filename}: {reason}",) if error.filename else (reason,)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(f"{what}: the disk is full", context=context, hint="free some space, then try again")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return PolicyError(f"{what}: no permission to write", reference="read-only", context=context)
+    return EnvironmentProblem(f"{what}: {reason}", context=context)
+
+
+def _incomplete(state: State, failures: list[OSError]) -> PkgError:
+    error = explained(failures[0], f"{state.base} could not be brought back to what it was before")
+    error.context = tuple(dict.fromkeys(f"{item.filename}: {item.strerror}" for item in failures[:_SHOWN]))
+    error.reference = "rollback-incomplete"
+    error.note = f"{len(failures)} paths are left; nothing of what was kept is lost"
+    error.hint = "mend that, then use the environment again: the rest is restored first"
+    return error
+
+
+def _lost(state: State, lost: list[str]) -> VerificationError:
+    more = (f"and {len(lost) - _SHOWN} more",) if len(lost) > _SHOWN else ()
+    return VerificationError(
+        f"{len(lost)} {'file' if len(lost) == 1 else 'files'} of {state.base} could not be restored",
+        reference="lost-files",
+        context=(*lost[:_SHOWN], *more),
+        note="everything else is as it was before",
+        hint="%pkg doctor names their packages; %pkg install --force-reinstall NAME brings them back",
+    )
+
+
+def _nothing_to_restore_from(state: State, folder: Path) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        f"a change of {state.base} was interrupted, and what was kept to take it back is gone",
+        reference="snapshot-gone",
+        context=(f"{folder} is missing or damaged",),
+        note="what is there now may be half of the change; nothing is touched",
+        hint=f"delete {state.journal} to go on with what is there, then %pkg doctor",
+    )

@@ -1,0 +1,151 @@
+"""Where transactions keep things, which parts of an environment they look after, how a file gets onto the disk.
+
+A *place* is a path relative to :attr:`State.base`, with ``/`` on every system. Places are what manifests, snapshots
+and histories hold, so that all of them stay right when the environment is moved. Bytes of a name that are no UTF-8
+stand in it as characters of a private range, since JSON and MessagePack can't hold what Python makes of them.
+"""
+
+# ruff: noqa: PTH118, PTH123
+# Paths are strings here: a prefix has tens of thousands of them.
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from jupyter_pkgmgr.model import Environment, EnvironmentKind
+
+from .locks import state_folder
+
+__all__ = ["State", "name_in_place", "new_id", "now", "state_of", "sync_folder", "write_durably"]
+
+
+_HOLDABLE = {0xDC00 + byte: 0xEF00 + byte for byte in range(0x80, 0x100)}
+"""Python's lone surrogates (PEP 383) to the private range that MirBSD's OPTU-8 set aside for the same end."""
+_ORIGINAL = {private: surrogate for surrogate, private in _HOLDABLE.items()}
+
+
+def name_in_place(name: str) -> str:
+    """A name as places have it."""
+    return name if name.isascii() else name.translate(_HOLDABLE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The folder of an environment's transactions, and what they look after."""
+
+    folder: Path
+    base: str
+    """What places are relative to; without symbolic links on the way."""
+    roots: tuple[str, ...] = ("",)
+    """The places below which everything is looked after: for conda and venv the base itself."""
+
+    @property
+    def journal(self) -> Path:
+        """Exists while a transaction is unfinished."""
+        return self.folder / "journal.json"
+
+    @property
+    def transactions(self) -> Path:
+        """Has one folder a transaction."""
+        return self.folder / "transactions"
+
+    @property
+    def aside(self) -> Path:
+        """Where a rollback puts what it can't tell to be the transaction's."""
+        return self.folder / "aside"
+
+    def of(self, transaction: str) -> Path:
+        """The folder of one transaction."""
+        return self.transactions / transaction
+
+    def path(self, place: str) -> str:
+        """Where a place is now."""
+        if not place:
+            return self.base
+        return os.path.join(self.base, place if place.isascii() else place.translate(_ORIGINAL))
+
+    def places(self) -> Callable[[str | os.PathLike[str]], str | None]:
+        """A function from paths to places, ``None`` for what lies outside; it remembers folders, for many paths.
+
+        Links on the way are followed (``lib64`` of a venv is ``lib``), a link at the end isn't.
+        """
+        inside = self.base.rstrip(os.sep) + os.sep
+
+        @cache
+        def folder(path: str) -> str | None:
+            real = os.path.realpath(path) + os.sep
+            return real[len(inside) :].replace(os.sep, "/") if real.startswith(inside) else None
+
+        def place(path: str | os.PathLike[str]) -> str | None:
+            above, name = os.path.split(os.path.normpath(path))
+            found = folder(above)
+            if found is None:
+                return None
+            full = name_in_place(found + name)
+            return full if self.looks_after(full) else None
+
+        return place
+
+    def looks_after(self, place: str) -> bool:
+        """Whether a place lies below one of the roots."""
+        return any(not root or place == root or place.startswith(f"{root}/") for root in self.roots)
+
+
+def state_of(environment: Environment) -> State:
+    """The state of an environment; nothing is made on the disk.
+
+    Of a system's Python, whose prefix may be ``/usr``, only the folders for packages and scripts are looked after.
+    """
+    folder = state_folder(environment)
+    python = environment.python
+    if environment.kind is not EnvironmentKind.SYSTEM or python is None:
+        return State(folder=folder, base=os.path.realpath(environment.prefix))
+    real = sorted({os.path.realpath(path) for path in (python.purelib, python.platlib, python.scripts)})
+    outer = [path for path in real if not any(path.startswith(f"{other}{os.sep}") for other in real)]
+    base = os.path.commonpath(outer)
+    roots = tuple(os.path.relpath(path, base).replace(os.sep, "/") for path in outer)
+    return State(folder=folder, base=base, roots=tuple("" if root == "." else root for root in roots))
+
+
+def new_id() -> str:
+    """A name for a transaction; names sort by time."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(2)}"
+
+
+def now() -> str:
+    """The time as histories have it: ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace a file in one step; when this returns, both its content and its name are on the disk."""
+    new = path.with_name(f"{path.name}.new")
+    try:
+        with open(new, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)  # noqa: PTH105
+    except OSError:
+        with contextlib.suppress(OSError):  # what went wrong first is what has to be told
+            new.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: str | os.PathLike[str]) -> None:
+    """Bring a folder's entries to the disk, where the system lets folders be synced (POSIX does, Windows doesn't)."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

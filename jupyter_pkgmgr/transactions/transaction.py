@@ -1,0 +1,189 @@
+"""A transaction around whatever changes an environment: prepare, let it happen, then commit or roll back.
+
+::
+
+    with hold(environment, owner, events=events, cancel=cancel):          # lock, recover
+        …check that the plan still fits…
+        with transaction(plan, owner, linked=…, copied=…) as work:       # manifest, snapshot, journal
+            …change files, verify…
+            work.fingerprint = …                                         # of the inventory that was verified
+                                                                         # commit; or, on any exception, roll back
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from jupyter_pkgmgr import process
+from jupyter_pkgmgr.model import Cancellation, Environment, EventSink, Plan
+from jupyter_pkgmgr.model.errors import CancelledError, PkgError
+
+from .history import ENTRY, Entry, Result, file_changes, prune, write_files
+from .journal import MANIFEST, Journal, finish, is_ended, remove_journal, write_journal
+from .locks import Owner, prefix_lock
+from .manifest import Manifest
+from .recover import recover_locked
+from .rollback import Restored, explained, rollback
+from .snapshot import Snapshot, remove_tree, take
+from .state import State, new_id, state_of, write_durably
+
+__all__ = ["Transaction", "hold", "transaction"]
+
+AS_BEFORE = "everything is as it was before"
+
+
+@contextlib.contextmanager
+def hold(environment: Environment, owner: Owner, *, events: EventSink, cancel: Cancellation) -> Iterator[None]:
+    """Hold the environment's lock, with whatever was unfinished taken back. Engines inherit the lock.
+
+    Raises
+    ------
+    PkgError
+        If the lock can't be had, or an interrupted change can't be taken back.
+    """
+    with prefix_lock(environment, owner, events=events, cancel=cancel) as lock, process.inherit(lock.fileno):
+        recover_locked(environment, events=events)
+        yield
+
+
+@dataclass(slots=True, kw_only=True)
+class Transaction:
+    """A transaction under way."""
+
+    state: State
+    journal: Journal
+    manifest: Manifest
+    snapshot: Snapshot
+    began: float
+    fingerprint: str = ""
+    """To be set by whoever verified the result: of the inventory that it left."""
+
+    @property
+    def id(self) -> str:
+        """Its name in the history."""
+        return self.journal.id
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken."""
+        return round(time.monotonic() - self.began, 3)
+
+
+@contextlib.contextmanager
+def transaction(
+    plan: Plan,
+    owner: Owner,
+    *,
+    linked: Iterable[Path | str],
+    copied: Iterable[Path | str] = (),
+    undoes: tuple[str, ...] = (),
+) -> Iterator[Transaction]:
+    """Commit what the block changed, or if it raises take everything back. Only under :func:`hold`.
+
+    Parameters
+    ----------
+    linked
+        Files that the block deletes or replaces as a whole.
+    copied
+        Files that it may change in place.
+    undoes
+        The transactions that this one takes back.
+
+    Raises
+    ------
+    PkgError
+        Whatever the block raised, with what is true now; or why that could not be brought about.
+    """
+    work = _begin(plan, owner, linked=linked, copied=copied, undoes=undoes)
+    try:
+        yield work
+        _commit(work)
+    except BaseException as error:
+        if is_ended(work.state, work.journal):  # stopped between the decision and the removal of the journal
+            remove_journal(work.state)
+        else:
+            _take_back(work, error)
+        raise
+    with contextlib.suppress(OSError):  # old snapshots that can't be dropped now are dropped another time
+        prune(plan.environment)
+
+
+def _begin(
+    plan: Plan, owner: Owner, *, linked: Iterable[Path | str], copied: Iterable[Path | str], undoes: tuple[str, ...]
+) -> Transaction:
+    environment = plan.environment
+    state = state_of(environment)
+    began = time.monotonic()
+    entry = Entry(
+        id=new_id(),
+        started=owner.started,
+        user=owner.user,
+        host=owner.host,
+        face=owner.face,
+        command=owner.command,
+        prefix=str(environment.prefix),
+        changes=plan.changes,
+        undoes=undoes,
+        fingerprint_before=plan.fingerprint,
+    )
+    folder = state.of(entry.id)
+    try:
+        _drop_unbegun(state)
+        folder.mkdir(parents=True)
+        manifest = Manifest.scan(state, known=Manifest.load(state.folder / MANIFEST))
+        snapshot = take(state, folder, linked=linked, copied=copied)
+        write_durably(folder / MANIFEST, manifest.encode())
+        entry = replace(entry, snapshot_bytes=sum(kept.size for kept in snapshot.files))
+        journal = Journal(entry=entry, pid=owner.pid, kind=environment.kind.value, base=state.base, roots=state.roots)
+        write_journal(state, journal)
+    except OSError as error:
+        raise explained(error, "nothing was changed, as the change could not be prepared") from error
+    return Transaction(state=state, journal=journal, manifest=manifest, snapshot=snapshot, began=began)
+
+
+def _drop_unbegun(state: State) -> None:
+    """Remove what preparations left that never got to their journal: nothing was changed after them."""
+    if not state.transactions.is_dir():
+        return
+    for folder in state.transactions.iterdir():
+        if not (folder / ENTRY).exists():
+            remove_tree(str(folder))
+
+
+def _commit(work: Transaction) -> None:
+    state, folder = work.state, work.state.of(work.id)
+    after = Manifest.scan(state, known=work.manifest)
+    changes = file_changes(state, folder, work.manifest, after, work.snapshot)
+    write_files(folder, changes)
+    entry = replace(work.journal.entry, result=Result.COMMITTED, seconds=work.seconds, fingerprint=work.fingerprint)
+    finish(state, entry)
+    with contextlib.suppress(OSError):  # what was only of use for a rollback, and what only saves time
+        (folder / MANIFEST).unlink()
+        (state.folder / MANIFEST).write_bytes(after.encode())
+
+
+def _take_back(work: Transaction, error: BaseException) -> None:
+    """Roll back; the error then says so. Raises what went wrong with that instead."""
+    cancelled = isinstance(error, CancelledError | KeyboardInterrupt)
+    result = Result.CANCELLED if cancelled else Result.ROLLED_BACK
+    message = error.message if isinstance(error, PkgError) else f"{type(error).__name__}: {error}".rstrip(": ")
+    try:
+        restored = rollback(work.state, work.journal, result=result, message=message, seconds=work.seconds)
+    except PkgError as worse:
+        worse.context = (message, *worse.context)
+        raise worse from error
+    if isinstance(error, PkgError):
+        _say_true(error, restored)
+
+
+def _say_true(error: PkgError, restored: Restored) -> None:
+    if isinstance(error, CancelledError):
+        error.message = f"stopped; {AS_BEFORE}"
+    else:
+        error.message = f"{error.message}; {AS_BEFORE}"
+    error.args = (error.message,)
+    error.context = (*error.context, *(f"moved to {path}" for path in restored.aside))

@@ -1,0 +1,1 @@
+"""Fault injection: transactions that are killed at random moments, and what is left of the environment."""
