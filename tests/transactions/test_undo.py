@@ -271,6 +271,33 @@ def test_wheels_by_path_and_editable_projects_come_back(venv: Demo, tmp_path: Pa
     assert venv.python("import my_project, tb_local; print(my_project.__file__)").startswith(str(project))
 
 
+def test_a_package_from_a_repository_comes_back(venv: Demo, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "my_project").mkdir(parents=True)
+    (project / "my_project" / "__init__.py").write_text("")
+    (project / "backend.py").write_text(EDITABLE_BACKEND + "\n\nbuild_wheel = build_editable\n")
+    (project / "pyproject.toml").write_text(
+        "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+        "[project]\nname = 'my-project'\nversion = '0.1'\n"
+    )
+    for words in (
+        ["init", "--quiet"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "one"],
+    ):
+        subprocess.run(["git", "-C", project, *words], check=True, timeout=60)
+    venv.type(f"install git+{project.as_uri()}")
+    installed = venv.tree()
+    venv.type("remove my-project")
+    shutil.rmtree(project / ".git")
+    venv.world.cut_off()
+    venv.type("undo")
+    assert venv.tree() == installed
+    package = read_inventory(venv.environment).pypi("my-project")
+    assert package is not None
+    assert package.origin.kind == "vcs"
+
+
 EDITABLE_BACKEND = """
 import zipfile
 from pathlib import Path
