@@ -76,6 +76,8 @@ class Result:
     """Whether a journal was left, so that the next use had something to take back."""
     state: str = ""
     """before, after or neither."""
+    left: list[str] = field(default_factory=list)
+    """How what a bare tool left differs from the nearer of both states."""
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -86,7 +88,7 @@ class Result:
         hit = "" if self.hit else " (too late)"
         head = f"{self.seed} {self.scene.tool}: {self.scene.line!r} on {list(self.scene.setup)}, {how}{again}{hit}"
         left = ", unfinished" if self.unfinished else ""
-        return "\n    ".join([f"{head} after {self.at!r}{left} → {self.state}", *self.failures])
+        return "\n    ".join([f"{head} after {self.at!r}{left} → {self.state}", *self.left, *self.failures])
 
 
 class Run:
@@ -252,7 +254,13 @@ class Trials:
     def _leave(self, result: Result, reference: Reference, orphans: list[int]) -> None:
         """What a bare tool leaves: it has no recovery."""
         gone(orphans)
-        result.state = state_of(read_tree(self.lab.prefix), reference)
+        tree = read_tree(self.lab.prefix)
+        result.state = state_of(tree, reference)
+        if result.state == "neither":
+            nearer = min(
+                reference.before, reference.after, key=lambda state: len(differences(state, tree, limit=10**6))
+            )
+            result.left = differences(nearer, tree, limit=3)
 
     def _judge(self, result: Result, reference: Reference, run: Run, code: int | None, orphans: list[int]) -> None:
         say = result.failures.append
