@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import tempfile
@@ -34,6 +35,8 @@ from testbed.wheels import WheelSource, write_wheel
 
 PROMISE = 1.15
 """What a small additive install may cost, as a multiple of the bare engine."""
+LATENCY = 30
+"""Milliseconds that the index takes before each answer."""
 OURS, CHECKED, BARE = "as a transaction", "engine, verified", "engine alone"
 
 
@@ -49,8 +52,10 @@ def wheel(folder: Path, name: str, version: str, files: int) -> None:
 class Contest:
     """The same request, applied in three ways to one environment."""
 
-    def __init__(self, service: PackageService, environment: Environment, before: str, timed: str) -> None:
-        self._service, self._environment = service, environment
+    def __init__(
+        self, service: PackageService, environment: Environment, before: str, timed: str, *, forget: Path | None = None
+    ) -> None:
+        self._service, self._environment, self._forget = service, environment, forget
         self._before, self._timed = before, timed
         self._engines = default_engines()
 
@@ -67,6 +72,8 @@ class Contest:
                 if not (reset := self._plan(self._before)).is_empty:
                     self._bare(reset)
                 plan = self._plan(self._timed)
+                if self._forget is not None:
+                    shutil.rmtree(self._forget)
                 started = time.perf_counter()
                 way(plan)
                 if number:
@@ -114,7 +121,7 @@ def in_a_venv(root: Path, rounds: int) -> list[float]:
     uv_install(python, *(f"filler-{number}" for number in range(30)), find_links=index)
     environment = from_interpreter(python)
     results = []
-    with serve(index) as server, PackageService(face="benchmark") as service:
+    with serve(index, latency=LATENCY) as server, PackageService(face="benchmark") as service:
         os.environ["PIP_INDEX_URL"] = server.index_url
         for size in ("30 packages", "30,000 files"):
             if size != "30 packages":
@@ -124,7 +131,9 @@ def in_a_venv(root: Path, rounds: int) -> list[float]:
                 time.sleep(2.1)  # folders that changed this moment are read again, which they aren't in daily life
             small = Contest(service, environment, "remove small", "install small")
             install(service, environment, "install small big==1.0")
-            results.append(report(f"small wheel, uv, venv of {size}", small.run(rounds)))
+            results.append(report(f"small wheel in uv's cache, venv of {size}", small.run(rounds)))
+            fresh = Contest(service, environment, "remove small", "install small", forget=root / "uv-cache")
+            results.append(report(f"small wheel never fetched before, venv of {size}", fresh.run(rounds)))
             upgrade = Contest(service, environment, "install big==1.0", "install big==2.0")
             report(f"upgrade of 1,500 files, uv, venv of {size}", upgrade.run(rounds))
     return results

@@ -150,7 +150,7 @@ def _sync_all(paths: list[str | os.PathLike[str]]) -> None:
     if len(paths) == 1:
         _sync(paths[0])
         return
-    with ThreadPoolExecutor(max_workers=len(paths)) as pool:
+    with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(_sync, paths))
 
 
