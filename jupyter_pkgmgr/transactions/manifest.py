@@ -121,26 +121,25 @@ def _still_there(state: State, known: Manifest) -> tuple[dict[str, Folder], list
     """The folders that haven't changed, and the places of those that have to be read. One flat loop, for its speed."""
     found: dict[str, Folder] = {}
     changed: list[str] = []
-    gone: set[str] = set()
+    links: set[str] = set()
     base = state.path("") + os.sep
     for place, folder in known.folders.items():
         try:
             own = os.stat(base + place if place.isascii() else state.path(place), follow_symlinks=not place)
         except (FileNotFoundError, NotADirectoryError):
-            gone.add(place)
-            continue
+            continue  # and nothing is found below it either
         if folder.stamp == _stamp(own):
             found[place] = folder
         elif stat.S_ISDIR(own.st_mode):
             changed.append(place)
         else:
-            gone.add(place)
+            links.add(place)
     roots = [root for root in state.roots if root not in known.folders]
-    if not gone:
+    if not links:
         return found, [*changed, *roots]
     # What lies below a folder that became a link could still be reached through it
-    whole = {place: folder for place, folder in found.items() if not _lies_below(place, gone)}
-    return whole, [*(place for place in changed if not _lies_below(place, gone)), *roots]
+    whole = {place: folder for place, folder in found.items() if not _lies_below(place, links)}
+    return whole, [*(place for place in changed if not _lies_below(place, links)), *roots]
 
 
 def _lies_below(place: str, folders: AbstractSet[str]) -> bool:
