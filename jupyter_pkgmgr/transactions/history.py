@@ -183,15 +183,15 @@ def _slim(package: Package | None) -> Package | None:
     return replace(package, depends=(), summary="", license="", size=None, location=None)
 
 
-def write_entry(folder: Path, entry: Entry) -> None:
-    """Write a transaction's ``entry.json``; on the disk when it returns."""
+def write_entry(folder: Path, entry: Entry, *, after: Iterable[Path] = ()) -> None:
+    """Write a transaction's ``entry.json``; on the disk when it returns, as is what had to be there before it."""
     document = {"schema": SCHEMA, **to_json(replace(entry, changes=tuple(map(slim, entry.changes))))}
-    write_durably(folder / ENTRY, msgspec.json.encode(document))
+    write_durably(folder / ENTRY, msgspec.json.encode(document), after=after)
 
 
 def write_files(folder: Path, files: FileChanges) -> None:
-    """Write a transaction's ``files.json``; on the disk when it returns."""
-    write_durably(folder / FILES, msgspec.json.encode(files))
+    """Write a transaction's ``files.json``, which is of no meaning before the entry is there: that one syncs it."""
+    (folder / FILES).write_bytes(msgspec.json.encode(files))
 
 
 def read_files(folder: Path) -> FileChanges | None:

@@ -2,9 +2,9 @@
 
 Why whatever stops us, whenever, leaves the state before or the state after within reach:
 
-1. Everything that a rollback needs is on the disk before the journal is. The order is: the transaction's folder
-   with ``before/`` (links and copies, then their index, then the folder itself synced), ``manifest``, a copy of the
-   journal; then ``journal.json`` beside them, written under another name, synced, renamed, its folder synced.
+1. Everything that a rollback needs is on the disk before the journal is: ``before/`` (links, copies and their
+   index), ``manifest``, a copy of the journal and ``journal.json`` under another name are written, and then synced
+   all at once, with the folders they lie in. Only then is ``journal.json`` given its name, and its folder synced.
    Nothing in the environment has been changed until then, so a stop before the rename needs no repair: without a
    journal a folder without ``entry.json`` is a preparation that came to nothing, and the next transaction drops it.
 2. From the rename on, until ``entry.json`` is there, a stop is answered by a rollback. It compares the disk with the
@@ -24,6 +24,7 @@ engines don't sync what they install, and neither do we for them. The doctor fin
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ import msgspec
 from jupyter_pkgmgr.model import SCHEMA, to_json
 from jupyter_pkgmgr.model.errors import EnvironmentProblem
 
-from .history import ENTRY, Entry, slim, write_entry
+from .history import ENTRY, FILES, Entry, FileChanges, slim, write_entry, write_files
 from .state import State, sync_folder, write_durably
 
 __all__ = ["MANIFEST", "Journal", "finish", "is_ended", "read_journal", "remove_journal", "write_journal"]
@@ -61,13 +62,19 @@ class Journal:
         return self.entry.id
 
 
-def write_journal(state: State, journal: Journal) -> None:
-    """Begin: from now on a rollback is due until the transaction has ended. The last step of the preparation."""
+def write_journal(state: State, journal: Journal, *, after: Iterable[Path]) -> None:
+    """Begin: from now on a rollback is due until the transaction has ended. The last step of the preparation.
+
+    Parameters
+    ----------
+    after
+        What a rollback needs; brought to the disk before the journal gets its name.
+    """
     entry = replace(journal.entry, changes=tuple(map(slim, journal.entry.changes)))
     data = msgspec.json.encode({"schema": SCHEMA, **to_json(replace(journal, entry=entry))})
-    write_durably(state.of(journal.id) / _COPY, data)
-    sync_folder(state.transactions)
-    write_durably(state.journal, data)
+    folder = state.of(journal.id)
+    (folder / _COPY).write_bytes(data)
+    write_durably(state.journal, data, after=(*after, folder / _COPY, folder, state.transactions))
 
 
 def read_journal(state: State) -> Journal | None:
@@ -130,10 +137,12 @@ def is_ended(state: State, journal: Journal) -> bool:
     return (state.of(journal.id) / ENTRY).exists()
 
 
-def finish(state: State, entry: Entry) -> None:
-    """End: write the entry, which decides, then remove the journal."""
-    write_entry(state.of(entry.id), entry)
-    remove_journal(state)
+def finish(state: State, entry: Entry, files: FileChanges) -> None:
+    """Commit: write the entry, which decides, then remove the journal. If that one comes back it is ended already."""
+    folder = state.of(entry.id)
+    write_files(folder, files)
+    write_entry(folder, entry, after=(folder / FILES,))
+    state.journal.unlink(missing_ok=True)
 
 
 def remove_journal(state: State) -> None:

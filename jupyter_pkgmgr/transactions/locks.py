@@ -177,7 +177,7 @@ def _locked(path: Path, owner: Owner, subject: str, *, events: EventSink, cancel
         while (lock := _attempt(path, owner, subject)) is None:
             if (message := _waiting(path, subject)) != told:
                 told = message
-                events(Event(kind=EventKind.WAITING, message=message))
+                events(Event(kind=EventKind.WAITING, message=message + _left_running(path)))
             if cancel.wait(pause):
                 raise CancelledError("stopped while waiting; nothing was changed")
             pause = min(pause * 1.5, _LONGEST_PAUSE)
@@ -312,9 +312,7 @@ def _say_who(path: Path, owner: Owner) -> None:
 def living_holder(environment: Environment) -> Owner | None:
     """Who changes the environment at this moment, as far as that can be told without asking for the lock."""
     holder = _read_holder(state_folder(environment) / "lock")
-    if holder is None or (holder.host == socket.gethostname() and not weak_locks.is_alive(holder.pid)):
-        return None
-    return holder
+    return None if holder is None or _is_dead(holder) else holder
 
 
 def _read_holder(path: Path) -> Owner | None:
@@ -332,7 +330,18 @@ def _waiting(path: Path, subject: str) -> str:
     if holder is None:
         return f"something else changes {subject}{remedy}"
     who = f"{holder.user}@{holder.host}, process {holder.pid}"
-    what = " ".join([holder.face, *holder.command.split()]).strip() or "a change"
-    if holder.host == socket.gethostname() and not weak_locks.is_alive(holder.pid):
+    what = " ".join(holder.command.split()) or holder.face or "a change"
+    if _is_dead(holder):
         return f"what {what} ({who}, killed) left running still changes {subject}{remedy}"
     return f"{what} ({who}, since {holder.started}) changes {subject}{remedy}"
+
+
+def _left_running(path: Path) -> str:
+    """The processes that keep the lock of one that was killed, where the system tells."""
+    holder = _read_holder(path)
+    keepers = weak_locks.keepers(path) if holder is not None and _is_dead(holder) else []
+    return f": process {', '.join(map(str, keepers))}" if keepers else ""
+
+
+def _is_dead(holder: Owner) -> bool:
+    return holder.host == socket.gethostname() and not weak_locks.is_alive(holder.pid)

@@ -26,12 +26,12 @@ from pathlib import Path
 
 import msgspec
 
-from .state import State, sync_folder
+from .state import State
 
 if sys.platform == "linux":
     import fcntl
 
-__all__ = ["BEFORE", "Kept", "Snapshot", "is_unchanged", "put_back", "remove_file", "remove_tree", "take"]
+__all__ = ["BEFORE", "Kept", "Snapshot", "is_unchanged", "put_back", "remove_file", "remove_tree", "take", "to_sync"]
 
 BEFORE = "before"
 _INDEX, _COPIES = "index", "copies"
@@ -76,7 +76,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 def take(state: State, transaction: Path, *, linked: Iterable[Path | str], copied: Iterable[Path | str]) -> Snapshot:
-    """Keep files; on the disk when this returns. What isn't there, or lies outside the roots, is passed over.
+    """Keep files; :func:`to_sync` says what to sync then. What isn't there, or lies outside the roots, is passed over.
 
     Parameters
     ----------
@@ -99,12 +99,14 @@ def take(state: State, transaction: Path, *, linked: Iterable[Path | str], copie
     whole = dict.fromkeys(place for path in linked if (place := place_of(path)) and place not in in_place)
     kept = [*_copy_all(state, before / _COPIES, in_place), *_link_all(state, os.fspath(before), whole)]
     snapshot = Snapshot(files=tuple(kept))
-    with open(before / _INDEX, "wb") as file:
-        file.write(zlib.compress(msgspec.msgpack.encode(snapshot), 1))
-        file.flush()
-        os.fsync(file.fileno())
-    sync_folder(before)
+    (before / _INDEX).write_bytes(zlib.compress(msgspec.msgpack.encode(snapshot), 1))
     return snapshot
+
+
+def to_sync(transaction: Path) -> tuple[Path, ...]:
+    """What has to be brought to the disk before a snapshot can be relied on."""
+    before = transaction / BEFORE
+    return before / _COPIES, before / _INDEX, before
 
 
 def _found(state: State, places: Iterable[str]) -> Iterator[tuple[str, str, os.stat_result]]:
@@ -133,8 +135,6 @@ def _copy_all(state: State, copies: Path, places: Iterable[str]) -> Iterator[Kep
                 mode, check = stat.S_IMODE(found.st_mode), zlib.crc32(content)
                 yield Kept(place, mode, len(content), found.st_mtime_ns, offset=offset, check=check)
                 offset += len(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _link_all(state: State, before: str, places: Iterable[str]) -> Iterator[Kept]:

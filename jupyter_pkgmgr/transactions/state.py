@@ -13,7 +13,8 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -124,14 +125,19 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file in one step; when this returns, both its content and its name are on the disk."""
+def write_durably(path: Path, data: bytes, *, after: Iterable[str | os.PathLike[str]] = ()) -> None:
+    """Replace a file in one step; when this returns, both its content and its name are on the disk.
+
+    Parameters
+    ----------
+    after
+        Files and folders that have to be on the disk before the file gets its name. All are synced at the same
+        time, as file systems take syncs together that way: ten cost hardly more than one.
+    """
     new = path.with_name(f"{path.name}.new")
     try:
-        with open(new, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        new.write_bytes(data)
+        _sync_all([new, *after])
         os.replace(new, path)  # noqa: PTH105
     except OSError:
         with contextlib.suppress(OSError):  # what went wrong first is what has to be told
@@ -140,12 +146,27 @@ def write_durably(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def sync_folder(folder: str | os.PathLike[str]) -> None:
-    """Bring a folder's entries to the disk, where the system lets folders be synced (POSIX does, Windows doesn't)."""
-    if os.name == "nt":
+def _sync_all(paths: list[str | os.PathLike[str]]) -> None:
+    if len(paths) == 1:
+        _sync(paths[0])
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        list(pool.map(_sync, paths))
+
+
+def _sync(path: str | os.PathLike[str]) -> None:
+    if os.name == "nt":  # folders can't be synced there, and files only by who may write them
+        if os.path.isfile(path):  # noqa: PTH113
+            with open(path, "rb+") as file:
+                os.fsync(file.fileno())
+        return
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_folder(folder: str | os.PathLike[str]) -> None:
+    """Bring a folder's entries to the disk, where the system lets folders be synced (POSIX does, Windows doesn't)."""
+    _sync(folder)

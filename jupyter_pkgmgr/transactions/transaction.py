@@ -22,14 +22,14 @@ from jupyter_pkgmgr import process
 from jupyter_pkgmgr.model import Cancellation, Environment, EventSink, Plan
 from jupyter_pkgmgr.model.errors import CancelledError, PkgError
 
-from .history import ENTRY, Entry, Result, file_changes, prune, write_files
+from .history import ENTRY, Entry, Result, file_changes, prune
 from .journal import MANIFEST, Journal, finish, is_ended, remove_journal, write_journal
 from .locks import Owner, prefix_lock
 from .manifest import Manifest
 from .recover import recover_locked
 from .rollback import Restored, explained, rollback
-from .snapshot import Snapshot, remove_tree, take
-from .state import State, new_id, state_of, write_durably
+from .snapshot import Snapshot, remove_tree, take, to_sync
+from .state import State, new_id, state_of
 
 __all__ = ["Transaction", "hold", "transaction"]
 
@@ -136,10 +136,10 @@ def _begin(
         folder.mkdir(parents=True)
         manifest = Manifest.scan(state, known=Manifest.load(state.folder / MANIFEST))
         snapshot = take(state, folder, linked=linked, copied=copied)
-        write_durably(folder / MANIFEST, manifest.encode())
+        (folder / MANIFEST).write_bytes(manifest.encode())
         entry = replace(entry, snapshot_bytes=sum(kept.size for kept in snapshot.files))
         journal = Journal(entry=entry, pid=owner.pid, kind=environment.kind.value, base=state.base, roots=state.roots)
-        write_journal(state, journal)
+        write_journal(state, journal, after=(folder / MANIFEST, *to_sync(folder)))
     except OSError as error:
         raise explained(error, "nothing was changed, as the change could not be prepared") from error
     return Transaction(state=state, journal=journal, manifest=manifest, snapshot=snapshot, began=began)
@@ -158,9 +158,8 @@ def _commit(work: Transaction) -> None:
     state, folder = work.state, work.state.of(work.id)
     after = Manifest.scan(state, known=work.manifest)
     changes = file_changes(state, folder, work.manifest, after, work.snapshot)
-    write_files(folder, changes)
     entry = replace(work.journal.entry, result=Result.COMMITTED, seconds=work.seconds, fingerprint=work.fingerprint)
-    finish(state, entry)
+    finish(state, entry, changes)
     with contextlib.suppress(OSError):  # what was only of use for a rollback, and what only saves time
         (folder / MANIFEST).unlink()
         (state.folder / MANIFEST).write_bytes(after.encode())

@@ -375,7 +375,9 @@ def _described(environment: Environment, touched: Sequence[str]) -> Iterator[str
     """What changed behind our back, by package where one owns the files."""
     state = state_of(environment)
     inventory = read_inventory(environment)
-    owners = [inventory.owner(environment.prefix / place) for place in touched]
+    owners = [
+        inventory.owner(environment.prefix / place) or inventory.owner(Path(state.path(place))) for place in touched
+    ]
     counts = Counter(f"{owner.name} {owner.version}" for owner in owners if owner is not None)
     yield from (f"{name}: {count} {'file' if count == 1 else 'files'}" for name, count in counts.items())
     others = [place for place, owner in zip(touched, owners, strict=True) if owner is None]

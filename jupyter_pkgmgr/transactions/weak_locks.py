@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["give_back", "held_file", "is_alive", "take"]
+__all__ = ["give_back", "held_file", "is_alive", "keepers", "take"]
 
 _GARBAGE_AGE = 10.0
 """Seconds after which a file that can't be read isn't one that is just being written."""
@@ -99,7 +99,7 @@ def _is_left_over(held: Path, path: Path, host: str) -> bool:
     if holder.boot != _boot():
         return True
     alive = is_alive(holder.pid) and (not holder.born or holder.born == _born(holder.pid))
-    return not alive and not _has_open(path)
+    return not alive and not keepers(path)
 
 
 def _clear_away(held: Path) -> bool:
@@ -152,13 +152,14 @@ def _boot() -> str:
     return ""
 
 
-def _has_open(path: Path) -> bool:
-    """Whether some other process has the lock's file open: an engine that inherited it (Linux only)."""
+def keepers(path: Path) -> list[int]:
+    """The other processes that have the lock's file open, as an engine has that inherited it (Linux only)."""
     wanted = path.resolve()
     own = str(os.getpid())
+    found = []
     for process in Path("/proc").glob("[0-9]*"):
         if process.name != own:
             with contextlib.suppress(OSError):  # it ended, or isn't ours to look into
                 if any(file.readlink() == wanted for file in (process / "fd").iterdir()):
-                    return True
-    return False
+                    found.append(int(process.name))
+    return found

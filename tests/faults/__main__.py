@@ -6,6 +6,7 @@ Every trial has a seed; ``--replay TOOL SEED`` repeats one.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import random
 import shutil
@@ -27,23 +28,28 @@ def main() -> int:
     arguments = _arguments()
     with TemporaryDirectory(dir=arguments.folder, prefix="faults-") as folder, open_lab(Path(folder)) as lab:
         trials = Trials(lab)
-        if arguments.power:
-            with open_disk(Path(folder), megabytes=400) as disk:
-                results = list(_run(Trials(lab.on(disk)), arguments.tool or list(OURS), arguments.power, arguments))
-            print(_table(results))
-        elif arguments.replay:
+        results: list[Result] = []
+        if arguments.replay:
             tool, seed = arguments.replay
-            results = [trials.run(tool, int(seed))]
+            results.append(trials.run(tool, int(seed)))
             print(results[0])
             _keep(trials, results[0], arguments.keep)
         else:
             print(f"seed {arguments.seed}", flush=True)
-            results = [
-                *_run(trials, arguments.tool or list(OURS), arguments.kills, arguments),
-                *_run(trials, _present(), arguments.bare * len(_present()), arguments),
-            ]
+            with contextlib.suppress(KeyboardInterrupt):  # then the table has what there is so far
+                results.extend(_kills(trials, arguments, Path(folder)))
             print(_table(results))
     return 1 if any(result.failures for result in results) else 0
+
+
+def _kills(trials: Trials, arguments: argparse.Namespace, folder: Path) -> Iterator[Result]:
+    ours = arguments.tool or list(OURS)
+    if arguments.power:
+        with open_disk(folder, megabytes=400) as disk:
+            yield from _run(Trials(trials.lab.on(disk)), ours, arguments.power, arguments)
+        return
+    yield from _run(trials, ours, arguments.kills, arguments)
+    yield from _run(trials, _present(), arguments.bare * len(_present()), arguments)
 
 
 def _arguments() -> argparse.Namespace:

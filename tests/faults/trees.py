@@ -101,8 +101,8 @@ def _meanings(tree: Tree) -> dict[str, tuple[str, int, str]]:
 
 def differences(one: Tree, other: Tree, *, limit: int = 8) -> list[str]:
     """Where two trees differ, one line a path."""
-    lines = [f"only before: {path}" for path in sorted(one.keys() - other.keys())]
-    lines += [f"only now: {path}" for path in sorted(other.keys() - one.keys())]
+    lines = [f"missing: {path}" for path in sorted(one.keys() - other.keys())]
+    lines += [f"not expected: {path}" for path in sorted(other.keys() - one.keys())]
     for path in sorted(one.keys() & other.keys()):
         was, now = one[path], other[path]
         parts = [name for name in ("kind", "mode", "content") if getattr(was, name) != getattr(now, name)]

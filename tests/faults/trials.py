@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import random
 import shutil
 import signal
@@ -24,7 +23,7 @@ from .lab import ROOT, Lab
 from .scenes import BARE, Scene, bare_command, draw_scene
 from .trees import STATE, Tree, differences, read_tree, same, same_result, stale_bytecode
 
-__all__ = ["Kill", "Result", "Trials"]
+__all__ = ["Kill", "Reference", "Result", "Trials", "state_of"]
 
 TIMEOUT = 90.0
 VICTIMS = ("engine", "us", "both", "cancel")
@@ -77,6 +76,8 @@ class Result:
     """Whether a journal was left, so that the next use had something to take back."""
     state: str = ""
     """before, after or neither."""
+    left: list[str] = field(default_factory=list)
+    """How what a bare tool left differs from the nearer of both states."""
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -87,7 +88,7 @@ class Result:
         hit = "" if self.hit else " (too late)"
         head = f"{self.seed} {self.scene.tool}: {self.scene.line!r} on {list(self.scene.setup)}, {how}{again}{hit}"
         left = ", unfinished" if self.unfinished else ""
-        return "\n    ".join([f"{head} after {self.at!r}{left} → {self.state}", *self.failures])
+        return "\n    ".join([f"{head} after {self.at!r}{left} → {self.state}", *self.left, *self.failures])
 
 
 class Run:
@@ -103,7 +104,6 @@ class Run:
         )
         self.lines: list[tuple[float, dict[str, Any]]] = []
         self.text: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
-        self.seen: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._threads = [threading.Thread(target=self._read, args=(name,), daemon=True) for name in self.text]
         for thread in self._threads:
             thread.start()
@@ -111,11 +111,11 @@ class Run:
     def _read(self, name: str) -> None:
         pipe = self.process.stdout if name == "stdout" else self.process.stderr
         assert pipe is not None
-        for line in pipe:
-            self.text[name].append(line)
-            if line.startswith(b'{"event"') and line.endswith(b"\n"):
-                self.lines.append((self.elapsed, json.loads(line)))
-                self.seen.put(None)
+        with pipe:
+            for line in pipe:
+                self.text[name].append(line)
+                if line.startswith(b'{"event"') and line.endswith(b"\n"):
+                    self.lines.append((self.elapsed, json.loads(line)))
 
     @property
     def elapsed(self) -> float:
@@ -254,7 +254,13 @@ class Trials:
     def _leave(self, result: Result, reference: Reference, orphans: list[int]) -> None:
         """What a bare tool leaves: it has no recovery."""
         gone(orphans)
-        result.state = _state(read_tree(self.lab.prefix), reference)
+        tree = read_tree(self.lab.prefix)
+        result.state = state_of(tree, reference)
+        if result.state == "neither":
+            nearer = min(
+                reference.before, reference.after, key=lambda state: len(differences(state, tree, limit=10**6))
+            )
+            result.left = differences(nearer, tree, limit=3)
 
     def _judge(self, result: Result, reference: Reference, run: Run, code: int | None, orphans: list[int]) -> None:
         say = result.failures.append
@@ -268,7 +274,7 @@ class Trials:
                 say(f"it ended with {code} by itself, but: {differences(wanted, found)} {run.output}")
         self._recover(result, orphans)
         tree = read_tree(self.lab.prefix)
-        result.state = _state(tree, reference)
+        result.state = state_of(tree, reference)
         if result.state == "neither":
             say(f"from before: {differences(reference.before, tree)}")
             say(f"from after: {differences(reference.after, tree)}")
@@ -310,7 +316,8 @@ class Trials:
         return target
 
 
-def _state(tree: Tree, reference: Reference) -> str:
+def state_of(tree: Tree, reference: Reference) -> str:
+    """Which of the two states a tree is."""
     if same(tree, reference.before):
         return "before"
     return "after" if same_result(tree, reference.after) else "neither"

@@ -113,9 +113,9 @@ def test_ten_processes_install_into_one_conda_environment(conda: Environment) ->
 
 
 @pytest.mark.usefixtures("index")
-def test_ten_processes_that_want_the_same_make_one_change(venv_python: Path) -> None:
+def test_processes_that_want_the_same_make_one_change(venv_python: Path) -> None:
     environment = from_interpreter(venv_python)
-    reports = type_at_once(environment, [["install", NAMES[0]]] * 10)
+    reports = type_at_once(environment, [["install", NAMES[0]]] * 4)
     assert recorded(environment) == [NAMES[0]]
     outcomes = [report["outcome"] for report in reports if "outcome" in report]
     assert len(outcomes) == 1

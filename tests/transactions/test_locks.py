@@ -7,6 +7,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -168,7 +169,7 @@ def test_who_waits_is_told_once_who_holds_it_and_gets_it_then(environment: Envir
         (event,) = waiter.events
         assert event.kind is EventKind.WAITING
         assert (
-            f"cli install tb-alpha ({Owner.here().user}@{socket.gethostname()}, process {process.pid}, since"
+            f"install tb-alpha ({Owner.here().user}@{socket.gethostname()}, process {process.pid}, since"
             in event.message
         )
         assert str(environment.prefix) in event.message
@@ -202,7 +203,12 @@ def test_an_engine_that_outlives_its_killed_parent_keeps_the_lock(environment: E
         process.wait()
         with Waiter(environment) as waiter:
             assert waiter.told.wait(30)
-            assert "killed) left running" in waiter.events[0].message
+            told = re.fullmatch(
+                r"what install tb-alpha .*, killed\) left running .*: process (\d+)", waiter.events[0].message
+            )
+            assert told is not None
+            assert int(told[1]) != process.pid
+            os.kill(int(told[1]), 0)
             assert not waiter.got.wait(0.5)
             assert process.stdin is not None
             process.stdin.close()  # the engine has inherited it, and ends

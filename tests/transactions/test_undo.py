@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -271,6 +273,33 @@ def test_wheels_by_path_and_editable_projects_come_back(venv: Demo, tmp_path: Pa
     assert venv.python("import my_project, tb_local; print(my_project.__file__)").startswith(str(project))
 
 
+def test_a_package_from_a_repository_comes_back(venv: Demo, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "my_project").mkdir(parents=True)
+    (project / "my_project" / "__init__.py").write_text("")
+    (project / "backend.py").write_text(EDITABLE_BACKEND + "\n\nbuild_wheel = build_editable\n")
+    (project / "pyproject.toml").write_text(
+        "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+        "[project]\nname = 'my-project'\nversion = '0.1'\n"
+    )
+    for words in (
+        ["init", "--quiet"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "one"],
+    ):
+        subprocess.run(["git", "-C", project, *words], check=True, timeout=60)
+    venv.type(f"install git+{project.as_uri()}")
+    installed = venv.tree()
+    venv.type("remove my-project")
+    shutil.rmtree(project / ".git")
+    venv.world.cut_off()
+    venv.type("undo")
+    assert venv.tree() == installed
+    package = read_inventory(venv.environment).pypi("my-project")
+    assert package is not None
+    assert package.origin.kind == "vcs"
+
+
 EDITABLE_BACKEND = """
 import zipfile
 from pathlib import Path
@@ -410,6 +439,65 @@ def test_an_earlier_change_alone_by_its_id_or_the_end_of_it(venv: Demo) -> None:
     venv.type("install tb-pure")
     venv.type(f"undo {name.rpartition('-')[2]}")
     assert venv.version_of == {"tb-pure": "2.0"}
+
+
+# --- an undo that fails --------------------------------------------------------------------------------------------
+
+STOPPED = """
+import os, signal, sys
+from pathlib import Path
+from jupyter_pkgmgr.environments import from_interpreter
+from jupyter_pkgmgr.model import Request, Verb
+from jupyter_pkgmgr.service import PackageService
+from jupyter_pkgmgr.transactions import undo
+
+python, left = Path(sys.argv[1]), int(sys.argv[2])
+real = undo.put_back
+
+
+def put_back(*arguments, **options):
+    global left
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left -= 1
+    return real(*arguments, **options)
+
+
+undo.put_back = put_back
+with PackageService() as service:
+    service.undo(service.plan_undo(from_interpreter(python), Request(verb=Verb.UNDO, specs=())))
+"""
+
+
+@pytest.mark.parametrize("left", [0, 1, 3])
+def test_an_undo_that_is_killed_is_taken_back(left: int, venv: Demo) -> None:
+    venv.type("install tb-alpha==1.0 tb-pure==1.0")
+    venv.type("install -U tb-alpha tb-pure tb-cli")
+    before = venv.tree()
+    command = [sys.executable, "-c", STOPPED, str(python(venv)), str(left)]
+    assert subprocess.run(command, check=False, timeout=60).returncode == -signal.SIGKILL
+    assert venv.tree() != before
+    venv.type("list")
+    assert venv.tree() == before
+    assert venv.history[0].result == "recovered"
+    venv.type("undo")
+    assert venv.version_of == {"tb-alpha": "1.0", "tb-pure": "1.0"}
+
+
+def test_an_undo_that_fails_is_taken_back(venv: Demo) -> None:
+    """What was copied, not linked, is checked only when it is put back."""
+    venv.type("install tb-cli")
+    venv.type("remove tb-cli")
+    before = venv.tree()
+    copies = state_of(venv.environment).of(venv.history[0].id) / "before" / "copies"
+    assert copies.read_bytes()
+    copies.write_bytes(b"x" * copies.stat().st_size)
+    with pytest.raises(PkgError) as caught:
+        venv.type("undo")
+    assert caught.value.reference == "snapshot-gone"
+    assert "everything is as it was before" in caught.value.message
+    assert venv.tree() == before
+    assert venv.history[0].result == "rolled-back"
 
 
 # --- what can't be undone ------------------------------------------------------------------------------------------
