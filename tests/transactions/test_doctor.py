@@ -76,7 +76,8 @@ def service(
     monkeypatch.setenv("CONDA_CHANNELS", channel_server.url)
     monkeypatch.setenv("CONDA_PKGS_DIRS", str(testbed / "cache"))
     monkeypatch.setenv("PIP_INDEX_URL", index_server.index_url)
-    monkeypatch.setenv("UV_CACHE_DIR", str(testbed / "uv-cache"))
+    # each test its own: what a test damages in an environment reaches uv's cache through its hard links
+    monkeypatch.setenv("UV_CACHE_DIR", str(clean_settings / "uv-cache"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(clean_settings / "cache"))
     with PackageService(face="test") as service:
         yield service
