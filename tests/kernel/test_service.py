@@ -49,7 +49,7 @@ def test_install_import_change_and_remove(version: str, start: Callable[[str], K
 
 
 def test_an_undo_says_what_has_to_be_restarted(start: Callable[[str], Kernel]) -> None:
-    kernel = start(VERSIONS[-1])
+    kernel = start(f"{VERSIONS[-1]}-undo")  # an environment, and so a history, of its own
     kernel.run("%pkg install tb-alpha==1.0")
     kernel.run("%pkg install tb-alpha==2.0 tb-pure\nimport tb_alpha")
     undone = kernel.run("%pkg undo")
