@@ -65,7 +65,7 @@ def test_other_tools_verbs(line: str, verb: Verb, tmp_path: Path) -> None:
         ("remove -y", "empty-request", "no package was named"),
         ("install -x", "usage", "can't begin with '-'"),
         ("install -- -x", "usage", "can't begin with '-'"),
-        ("install --target=/tmp/x six", "other-environment", "--target"),
+        ("install --target=/elsewhere six", "other-environment", "--target"),
         ("install -n other six", "other-environment", "-n"),
         ("install --user six", "other-environment", "--user"),
         ("install 'six", "usage", "never closed"),
