@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -148,7 +149,7 @@ def _ask(plan: Plan) -> bool:
 
 def _in_terminal(text: str) -> str:
     """The hints, which are worded for a notebook, as they are typed in a terminal."""
-    return text.replace("%pkg ", f"{PROGRAM} ")
+    return re.sub("(?<!%)%pkg ", f"{PROGRAM} ", text)
 
 
 def _say(text: str) -> None:

@@ -191,3 +191,9 @@ def _own_terminal() -> None:
 
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def test_help_is_worded_for_a_terminal(cli: Cli) -> None:
+    text = cli("help").stdout
+    assert "%" not in text
+    assert "jupyter pkg help install" in text

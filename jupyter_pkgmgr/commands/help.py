@@ -58,9 +58,12 @@ def help_text(verb: str = "", *, program: str = "%pkg") -> str:
 
 def _overview(program: str) -> str:
     width = max(map(len, VERBS))
-    lines = [f"{program} VERB …: packages for the environment of this kernel", ""]
+    notebook = program.startswith("%")
+    where = "this kernel's environment" if notebook else "an environment"
+    lines = [f"{program} VERB …: packages for {where}", ""]
     lines += [f"  {verb:{width}}  {text}" for verb, text in VERBS.items()]
-    lines += ["", f"  {program} help install    shows the options; a cell that begins with %%pkg takes a spec a line"]
+    cells = "; a cell that begins with %%pkg takes a spec a line" if notebook else ""
+    lines += ["", f"  {program} help install    shows the options{cells}"]
     return "\n".join(lines)
 
 
