@@ -133,10 +133,11 @@ def _kernel(name: str) -> Environment:
 
 
 def _ask(plan: Plan) -> bool:
+    # Before the question is there to be interrupted: after any other handler, reading goes on.
+    stop = signal.signal(signal.SIGINT, signal.default_int_handler)
     changes = len(plan.changes)
-    print(f"Apply {changes} {'change' if changes == 1 else 'changes'}? [Y/n] ", end="", file=sys.stderr, flush=True)  # noqa: T201
-    stop = signal.signal(signal.SIGINT, signal.default_int_handler)  # reading goes on after any other handler
     try:
+        print(f"Apply {changes} {'change' if changes == 1 else 'changes'}? [Y/n] ", end="", file=sys.stderr, flush=True)  # noqa: T201
         answer = sys.stdin.readline()
     except KeyboardInterrupt:
         answer = ""
