@@ -58,6 +58,7 @@ from jupyter_pkgmgr.transactions import (
     hold,
     in_force,
     is_unfinished,
+    overlaps,
     plan_undo,
     read_entries,
     recover,
@@ -231,9 +232,10 @@ class PackageService:
             cancel=cancel,
         )
         try:
-            return make_plan(context)
+            plan = make_plan(context)
         except (PackageNotFoundError, VersionNotFoundError) as error:
             raise (_with_alternatives(error, context) if request.verb is Verb.INSTALL else error) from error
+        return replace(plan, warnings=(*plan.warnings, *overlaps(plan, inventory)))
 
     def apply(
         self,

@@ -4,6 +4,7 @@ from .apply import apply_plan
 from .doctor import examine
 from .history import Entry, Result, in_force, read_entries
 from .locks import Owner
+from .overwritten import overlaps
 from .recover import Recovered, is_unfinished, recover
 from .transaction import hold
 from .undo import UndoPlan, apply_undo, plan_undo
@@ -20,6 +21,7 @@ __all__ = [
     "hold",
     "in_force",
     "is_unfinished",
+    "overlaps",
     "plan_undo",
     "read_entries",
     "recover",

@@ -16,6 +16,7 @@ from jupyter_pkgmgr.model import Action, Cancellation, Environment, Event, Event
 from jupyter_pkgmgr.model.errors import PlanBlockedError, PlanOutdatedError
 
 from .locks import Owner, cache_lock
+from .overwritten import at_risk, check_overwritten
 from .touched import changed_in_place, going_away
 from .transaction import hold, transaction
 from .verify import verify
@@ -69,19 +70,23 @@ def apply_plan(
         if plan.is_empty:  # by now; somebody else has done it
             return Outcome(plan=plan, seconds=0.0, fingerprint=before.fingerprint)
         going = _files_that_go(plan, before)
-        with transaction(
-            plan, owner, linked=going_away(plan, before), copied=changed_in_place(plan, before.environment)
-        ) as work:
+        linked = (*going_away(plan, before), *at_risk(plan, before.environment))
+        with transaction(plan, owner, linked=linked, copied=changed_in_place(plan, before.environment)) as work:
             _run(plan, engines, owner, events, cancel)
             events(Event(kind=EventKind.PHASE, phase=Phase.VERIFY))
             after = read_inventory(plan.environment)
             verify(plan, before, after)
+            overwritten = check_overwritten(plan, before, after, work)
             work.fingerprint = after.fingerprint
     return Outcome(
         plan=plan,
         seconds=time.monotonic() - started,
         fingerprint=after.fingerprint,
-        changed_files=tuple(path for path, digest in going.items() if digest is None or digest != _digest(path)),
+        changed_files=(
+            *(path for path, digest in going.items() if digest is None or digest != _digest(path)),
+            *overwritten.files,
+        ),
+        warnings=overwritten.warnings,
     )
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "Signature",
     "file_changes",
     "in_force",
+    "is_usable",
     "prune",
     "read_entries",
     "read_files",
@@ -144,6 +145,14 @@ def signature(path: str | os.PathLike[str]) -> Signature | None:
 
 
 def file_changes(state: State, transaction: Path, before: Manifest, after: Manifest, snapshot: Snapshot) -> FileChanges:
+def is_usable(folder: Path, kept: Kept) -> bool:
+    """Whether what was kept is still there and as it was; what was copied is checked when it is put back."""
+    if kept.number < 0:
+        return True
+    now = signature(os.path.join(folder, BEFORE, str(kept.number)))  # noqa: PTH118  called for thousands of paths
+    return now is not None and (now.type, now.size, now.mtime_ns) == ("file", kept.size, kept.mtime_ns)
+
+
     """What a transaction did to the files; bytecode aside, which Python makes and drops as it likes.
 
     Parameters

@@ -64,13 +64,23 @@ class _Work:
     damaged: list[str] = field(default_factory=list)
 
 
-def rollback(state: State, journal: Journal, *, result: Result, message: str, seconds: float = 0.0) -> Restored:
+def rollback(
+    state: State,
+    journal: Journal,
+    *,
+    result: Result,
+    message: str,
+    seconds: float = 0.0,
+    overwritten: Iterable[str] = (),
+) -> Restored:
     """Restore what was there before a transaction, and end it. Needs the environment's lock.
 
     Parameters
     ----------
     result, message, seconds
         For the history, if everything can be restored.
+    overwritten
+        Places that are known to have been overwritten though nothing was kept of them.
 
     Raises
     ------
@@ -90,7 +100,7 @@ def rollback(state: State, journal: Journal, *, result: Result, message: str, se
     lost: list[str] = []
     try:
         _restore(work)
-        lost = _missing(work)
+        lost = sorted({*_missing(work), *overwritten})
     except OSError as error:
         work.failures.append(error)
     if work.failures:

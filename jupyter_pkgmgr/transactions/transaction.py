@@ -62,6 +62,8 @@ class Transaction:
     fingerprint: str = ""
     """To be set by whoever verified the result: of the inventory that it left."""
 
+    overwritten: tuple[str, ...] = ()
+    """To be set as well: places that were overwritten without having been kept, so that no rollback mends them."""
     @property
     def id(self) -> str:
         """Its name in the history."""
@@ -171,7 +173,9 @@ def _take_back(work: Transaction, error: BaseException) -> None:
     result = Result.CANCELLED if cancelled else Result.ROLLED_BACK
     message = error.message if isinstance(error, PkgError) else f"{type(error).__name__}: {error}".rstrip(": ")
     try:
-        restored = rollback(work.state, work.journal, result=result, message=message, seconds=work.seconds)
+        restored = rollback(
+            work.state, work.journal, result=result, message=message, seconds=work.seconds, overwritten=work.overwritten
+        )
     except PkgError as worse:
         worse.context = (message, *worse.context)
         raise worse from error
@@ -184,5 +188,7 @@ def _say_true(error: PkgError, restored: Restored) -> None:
         error.message = f"stopped; {AS_BEFORE}"
     else:
         error.message = f"{error.message}; {AS_BEFORE}"
+        if isinstance(error, PkgError) and error.hint:
+            worse.hint = f"{worse.hint}; {error.hint}" if worse.hint else error.hint
     error.args = (error.message,)
     error.context = (*error.context, *(f"moved to {path}" for path in restored.aside))

@@ -40,10 +40,10 @@ from jupyter_pkgmgr.model import (
 from jupyter_pkgmgr.model.errors import PlanBlockedError, PlanError, PlanOutdatedError, UsageError, VerificationError
 
 from .apply import refuse_blocked
-from .history import Entry, Signature, in_force, read_entries, read_files, signature
+from .history import Entry, Signature, in_force, is_usable, read_entries, read_files, signature
 from .locks import Owner
 from .rollback import TEMPORARY
-from .snapshot import BEFORE, Kept, Snapshot, put_back, remove_file, remove_tree
+from .snapshot import Kept, Snapshot, put_back, remove_file, remove_tree
 from .state import State, state_of
 from .transaction import hold, transaction
 from .verify import verify
@@ -281,7 +281,7 @@ def _gather(state: State, chosen: Sequence[Entry], ways: str) -> Restoration:
         places = [*files.replaced, *files.removed]
         snapshot = _snapshot(entry, folder, ways) if places else Snapshot(files=())
         kept = {item.place: item for item in snapshot.files}
-        missing = [place for place in places if place not in kept or not _is_usable(folder, kept[place])]
+        missing = [place for place in places if place not in kept or not is_usable(folder, kept[place])]
         if missing:
             raise _gone(entry, f"{len(missing)} of its files are gone or damaged", ways)
         for place, left in files.left.items():
@@ -305,14 +305,6 @@ def _snapshot(entry: Entry, folder: Path, ways: str) -> Snapshot:
     if snapshot is None:
         raise _gone(entry, "its snapshot can't be read", ways)
     return snapshot
-
-
-def _is_usable(folder: Path, kept: Kept) -> bool:
-    """Whether what was kept is still there and as it was; what was copied is checked when it is put back."""
-    if kept.number < 0:
-        return True
-    now = signature(os.path.join(folder, BEFORE, str(kept.number)))
-    return now is not None and (now.type, now.size, now.mtime_ns) == ("file", kept.size, kept.mtime_ns)
 
 
 def _gone(entry: Entry, why: str, ways: str) -> PlanBlockedError:
