@@ -19,8 +19,8 @@ import msgspec
 from jupyter_pkgmgr.model import SCHEMA, Change, Environment, Package, to_json
 
 from .manifest import Manifest
-from .snapshot import BEFORE, Snapshot, is_unchanged, remove_tree
-from .state import State, state_of, write_durably
+from .snapshot import BEFORE, Kept, Snapshot, is_unchanged, remove_tree
+from .state import State, state_of, write_durably, write_whole
 
 __all__ = [
     "Entry",
@@ -32,6 +32,7 @@ __all__ = [
     "is_usable",
     "prune",
     "read_entries",
+    "read_entry",
     "read_files",
     "signature",
     "slim",
@@ -144,7 +145,6 @@ def signature(path: str | os.PathLike[str]) -> Signature | None:
     return Signature(kind, mode, found.st_size, found.st_mtime_ns)
 
 
-def file_changes(state: State, transaction: Path, before: Manifest, after: Manifest, snapshot: Snapshot) -> FileChanges:
 def is_usable(folder: Path, kept: Kept) -> bool:
     """Whether what was kept is still there and as it was; what was copied is checked when it is put back."""
     if kept.number < 0:
@@ -153,6 +153,7 @@ def is_usable(folder: Path, kept: Kept) -> bool:
     return now is not None and (now.type, now.size, now.mtime_ns) == ("file", kept.size, kept.mtime_ns)
 
 
+def file_changes(state: State, transaction: Path, before: Manifest, after: Manifest, snapshot: Snapshot) -> FileChanges:
     """What a transaction did to the files; bytecode aside, which Python makes and drops as it likes.
 
     Parameters
@@ -192,14 +193,14 @@ def _slim(package: Package | None) -> Package | None:
     return replace(package, depends=(), summary="", license="", size=None, location=None)
 
 
-def write_entry(folder: Path, entry: Entry, *, after: Iterable[Path] = ()) -> None:
-    """Write a transaction's ``entry.json``; on the disk when it returns, as is what had to be there before it."""
+def write_entry(folder: Path, entry: Entry, *, durably: bool = True) -> None:
+    """Write a transaction's ``entry.json``, whole or not at all; on the disk when it returns, unless told otherwise."""
     document = {"schema": SCHEMA, **to_json(replace(entry, changes=tuple(map(slim, entry.changes))))}
-    write_durably(folder / ENTRY, msgspec.json.encode(document), after=after)
+    (write_durably if durably else write_whole)(folder / ENTRY, msgspec.json.encode(document))
 
 
 def write_files(folder: Path, files: FileChanges) -> None:
-    """Write a transaction's ``files.json``, which is of no meaning before the entry is there: that one syncs it."""
+    """Write a transaction's ``files.json``, which is of no meaning before the entry is there."""
     (folder / FILES).write_bytes(msgspec.json.encode(files))
 
 
@@ -214,7 +215,7 @@ def read_files(folder: Path) -> FileChanges | None:
 
 def read_entries(environment: Environment) -> tuple[Entry, ...]:
     """Everything that was done to the environment through us, newest first."""
-    return tuple(_read_entry(folder) for folder in _ended(state_of(environment)))
+    return tuple(read_entry(folder) for folder in _ended(state_of(environment)))
 
 
 def in_force(entries: Iterable[Entry]) -> frozenset[str]:
@@ -237,8 +238,8 @@ def _ended(state: State) -> list[Path]:
     return [folder for folder in folders if (folder / ENTRY).exists()]
 
 
-def _read_entry(folder: Path) -> Entry:
-    """One entry; a damaged one says so in its place, so that it neither hides nor breaks the others."""
+def read_entry(folder: Path) -> Entry:
+    """The entry in a folder; a damaged one says so in its place, so that it neither hides nor breaks the others."""
     try:
         document = msgspec.json.decode((folder / ENTRY).read_bytes(), type=dict[str, Any])
         version = document.pop("schema")
@@ -261,7 +262,7 @@ def prune(environment: Environment, *, keep: int = KEEP, max_bytes: int = MAX_BY
     """Drop the oldest snapshots, never that of the newest committed transaction; returns whose were dropped."""
     folders = _ended(state_of(environment))
     kept = [folder for folder in folders if (folder / BEFORE).is_dir()]
-    dropped = tuple(_superfluous(map(_read_entry, kept), keep=keep, max_bytes=max_bytes))
+    dropped = tuple(_superfluous(map(read_entry, kept), keep=keep, max_bytes=max_bytes))
     for folder in folders:
         # Renamed first: a snapshot that is half gone must not look like one that can be used.
         gone = folder / _DROPPED

@@ -31,7 +31,18 @@ from .state import State
 if sys.platform == "linux":
     import fcntl
 
-__all__ = ["BEFORE", "Kept", "Snapshot", "is_unchanged", "put_back", "remove_file", "remove_tree", "take", "to_sync"]
+__all__ = [
+    "BEFORE",
+    "Kept",
+    "Snapshot",
+    "is_kept_itself",
+    "is_unchanged",
+    "put_back",
+    "remove_file",
+    "remove_tree",
+    "take",
+    "to_sync",
+]
 
 BEFORE = "before"
 _INDEX, _COPIES = "index", "copies"
@@ -195,6 +206,16 @@ def is_unchanged(state: State, transaction: Path, kept: Kept) -> bool:
         return True  # it looks the same, and there is nothing to put back
     same = (there.st_dev, there.st_ino) == (found.st_dev, found.st_ino)
     return same or filecmp.cmp(saved, path, shallow=False)
+
+
+def is_kept_itself(state: State, transaction: Path, kept: Kept) -> bool:
+    """Whether what is at its place is what was kept, and no equal of it that was put there later."""
+    if kept.number < 0:
+        return is_unchanged(state, transaction, kept)
+    try:
+        return os.path.samestat(os.lstat(_saved(transaction, kept)), os.lstat(state.path(kept.place)))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def put_back(state: State, transaction: Path, kept: Kept, *, temporary: str) -> bool:

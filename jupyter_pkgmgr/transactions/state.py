@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +24,17 @@ from jupyter_pkgmgr.model import Environment, EnvironmentKind
 
 from .locks import state_folder
 
-__all__ = ["State", "name_in_place", "new_id", "now", "state_of", "sync_folder", "write_durably"]
+__all__ = [
+    "State",
+    "name_in_place",
+    "new_id",
+    "now",
+    "state_of",
+    "sync_all",
+    "sync_folder",
+    "write_durably",
+    "write_whole",
+]
 
 
 _HOLDABLE = {0xDC00 + byte: 0xEF00 + byte for byte in range(0x80, 0x100)}
@@ -51,6 +61,11 @@ class State:
     def journal(self) -> Path:
         """Exists while a transaction is unfinished."""
         return self.folder / "journal.json"
+
+    @property
+    def settling(self) -> Path:
+        """The journal of the last committed transaction, until what it left is known to be on the disk."""
+        return self.folder / "settling.json"
 
     @property
     def transactions(self) -> Path:
@@ -134,19 +149,29 @@ def write_durably(path: Path, data: bytes, *, after: Iterable[str | os.PathLike[
         Files and folders that have to be on the disk before the file gets its name. All are synced at the same
         time, as file systems take syncs together that way: ten cost hardly more than one.
     """
+    _replace(path, data, before_naming=lambda new: sync_all([new, *after]))
+    sync_folder(path.parent)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace a file in one step: whoever reads it finds either one, however we are stopped. Nothing is synced."""
+    _replace(path, data, before_naming=lambda _: None)
+
+
+def _replace(path: Path, data: bytes, *, before_naming: Callable[[Path], None]) -> None:
     new = path.with_name(f"{path.name}.new")
     try:
         new.write_bytes(data)
-        _sync_all([new, *after])
+        before_naming(new)
         os.replace(new, path)  # noqa: PTH105
     except OSError:
         with contextlib.suppress(OSError):  # what went wrong first is what has to be told
             new.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
 
 
-def _sync_all(paths: list[str | os.PathLike[str]]) -> None:
+def sync_all(paths: Sequence[str | os.PathLike[str]]) -> None:
+    """Bring files and folders to the disk, at the same time as far as that goes."""
     if len(paths) == 1:
         _sync(paths[0])
         return

@@ -23,11 +23,12 @@ from jupyter_pkgmgr.model import Cancellation, Environment, EventSink, Plan
 from jupyter_pkgmgr.model.errors import CancelledError, PkgError
 
 from .history import ENTRY, Entry, Result, file_changes, prune
-from .journal import MANIFEST, Journal, finish, is_ended, remove_journal, write_journal
+from .journal import MANIFEST, Journal, finish, is_ended, put_away, write_journal
 from .locks import Owner, prefix_lock
 from .manifest import Manifest
 from .recover import recover_locked
 from .rollback import Restored, explained, rollback
+from .settling import boot_id, settle
 from .snapshot import Snapshot, remove_tree, take, to_sync
 from .state import State, new_id, state_of
 
@@ -61,9 +62,9 @@ class Transaction:
     began: float
     fingerprint: str = ""
     """To be set by whoever verified the result: of the inventory that it left."""
-
     overwritten: tuple[str, ...] = ()
     """To be set as well: places that were overwritten without having been kept, so that no rollback mends them."""
+
     @property
     def id(self) -> str:
         """Its name in the history."""
@@ -105,8 +106,8 @@ def transaction(
         yield work
         _commit(work)
     except BaseException as error:
-        if is_ended(work.state, work.journal):  # stopped between the decision and the removal of the journal
-            remove_journal(work.state)
+        if is_ended(work.state, work.journal):  # stopped between the decision and the end of the journal
+            put_away(work.state)
         else:
             _take_back(work, error)
         raise
@@ -140,7 +141,15 @@ def _begin(
         snapshot = take(state, folder, linked=linked, copied=copied)
         (folder / MANIFEST).write_bytes(manifest.encode())
         entry = replace(entry, snapshot_bytes=sum(kept.size for kept in snapshot.files))
-        journal = Journal(entry=entry, pid=owner.pid, kind=environment.kind.value, base=state.base, roots=state.roots)
+        journal = Journal(
+            entry=entry,
+            pid=owner.pid,
+            kind=environment.kind.value,
+            base=state.base,
+            roots=state.roots,
+            boot=boot_id(),
+            inode=folder.stat().st_ino,
+        )
         write_journal(state, journal, after=(folder / MANIFEST, *to_sync(folder)))
     except OSError as error:
         raise explained(error, "nothing was changed, as the change could not be prepared") from error
@@ -162,8 +171,9 @@ def _commit(work: Transaction) -> None:
     changes = file_changes(state, folder, work.manifest, after, work.snapshot)
     entry = replace(work.journal.entry, result=Result.COMMITTED, seconds=work.seconds, fingerprint=work.fingerprint)
     finish(state, entry, changes)
-    with contextlib.suppress(OSError):  # what was only of use for a rollback, and what only saves time
-        (folder / MANIFEST).unlink()
+    if not work.journal.boot:
+        settle(state, work.journal)
+    with contextlib.suppress(OSError):  # it only saves time
         (state.folder / MANIFEST).write_bytes(after.encode())
 
 
@@ -178,6 +188,8 @@ def _take_back(work: Transaction, error: BaseException) -> None:
         )
     except PkgError as worse:
         worse.context = (message, *worse.context)
+        if isinstance(error, PkgError) and error.hint:
+            worse.hint = f"{worse.hint}; {error.hint}" if worse.hint else error.hint
         raise worse from error
     if isinstance(error, PkgError):
         _say_true(error, restored)
@@ -188,7 +200,5 @@ def _say_true(error: PkgError, restored: Restored) -> None:
         error.message = f"stopped; {AS_BEFORE}"
     else:
         error.message = f"{error.message}; {AS_BEFORE}"
-        if isinstance(error, PkgError) and error.hint:
-            worse.hint = f"{worse.hint}; {error.hint}" if worse.hint else error.hint
     error.args = (error.message,)
     error.context = (*error.context, *(f"moved to {path}" for path in restored.aside))
