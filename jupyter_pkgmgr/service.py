@@ -58,9 +58,11 @@ from jupyter_pkgmgr.transactions import (
     hold,
     in_force,
     is_unfinished,
+    make_verdict,
     overlaps,
     plan_undo,
     read_entries,
+    record_verdict,
     recover,
 )
 
@@ -326,6 +328,18 @@ class PackageService:
         """What was done to the environment through us, newest first."""
         self._recover(environment)
         return read_entries(environment)
+
+    def record_verdict(
+        self, environment: Environment, transaction: str, *, level: str, modules: Sequence[str] = ()
+    ) -> None:
+        """Keep the restart verdict on a transaction, which only a kernel can give, with the history.
+
+        Raises
+        ------
+        UsageError
+            If that is no verdict, or this environment has no such transaction.
+        """
+        record_verdict(environment, transaction, make_verdict(level, modules))
 
     def doctor(
         self, environment: Environment, *, files: bool = False, cancel: Cancellation | None = None

@@ -5,6 +5,8 @@ Protocol 1. The child's first line is ``{"protocol": 1, "version": "…"}``. The
 - kernel: ``{"id": 1, "method": "run", "params": {"argv_line", "cell", "cwd", "facts", "width"}}``
 - kernel: ``{"id": 1, "method": "cancel"}``
 - kernel: ``{"id": 2, "method": "hint", "params": {"module", "facts"}}``
+- kernel: ``{"id": 3, "method": "verdict", "params": {"transaction", "level", "modules", "facts"}}``: what the kernel
+  found about its restart after a result with a ``transaction``; answered before the next message is read
 - child: ``{"id": 1, "display": {"key": "plan", "data": {"text/plain": …, "text/html": …}}}``; the same key again
   replaces what was shown
 - child: ``{"id": 1, "result": {…}}`` or ``{"id": 1, "error": {…}}``, once, last
@@ -53,7 +55,7 @@ class _Peer:
         self._output = output
         self._lock = threading.Lock()
         self._running: dict[int, tuple[Cancellation, threading.Thread]] = {}
-        self._answers = {"run": self._run, "hint": self._hint}
+        self._answers = {"run": self._run, "hint": self._hint, "verdict": self._verdict}
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Write one message; a kernel that is gone is noticed by the reader."""
@@ -75,6 +77,9 @@ class _Peer:
         cancel = Cancellation()
         params = dict(message.get("params") or {})
         arguments = (number, method, params, cancel)
+        if method == "verdict":  # a kernel doesn't wait for the answer: what it asks for next must know of it
+            self._answer(*arguments)
+            return
         thread = threading.Thread(target=self._answer, args=arguments, name=f"{method}-{number}", daemon=True)
         self._running[number] = (cancel, thread)
         thread.start()
@@ -130,6 +135,14 @@ class _Peer:
             return None
         return {"package": hint.package, "command": hint.command, "text": hint.text}
 
+    def _verdict(self, _number: int, params: Mapping[str, Any], _cancel: Cancellation) -> dict[str, Any]:
+        environment = from_kernel(KernelFacts.from_json(params["facts"]))
+        modules = [str(name) for name in params.get("modules") or ()]
+        self._service.record_verdict(
+            environment, str(params["transaction"]), level=str(params["level"]), modules=modules
+        )
+        return {}
+
 
 def _result(report: Report) -> dict[str, Any]:
     outcome = report.outcome
@@ -139,6 +152,7 @@ def _result(report: Report) -> dict[str, Any]:
         "changed_packages": _changed_packages(outcome) if outcome else [],
         "added_paths": any(change.action is not Action.REMOVE for change in outcome.changes) if outcome else False,
         "verdict_wanted": outcome is not None,
+        "transaction": outcome.transaction if outcome else "",
     }
 
 

@@ -272,5 +272,7 @@ def _report(*, outcome: Outcome | None = None, exit: int = 0, **parts: Any) -> R
             "seconds": round(outcome.seconds, 3),
             "fingerprint": outcome.fingerprint,
             "changes": len(outcome.changes),
+            "transaction": outcome.transaction,
+            "warnings": to_json(outcome.warnings),
         }
     return Report(json=document, outcome=outcome, exit=exit)

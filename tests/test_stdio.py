@@ -93,6 +93,43 @@ def test_a_command_is_shown_and_answered(child: Child) -> None:
     assert [item["name"] for item in answer["result"]["changed_packages"]] == ["tb-pure"]
 
 
+def history(child: Child, number: int) -> list[dict[str, Any]]:
+    child.run(number, "history --json")
+    shown = child.hear()["display"]
+    assert "result" in child.answer()
+    entries: list[dict[str, Any]] = json.loads(shown["data"]["text/plain"])["history"]
+    return entries
+
+
+def test_the_restart_verdict_is_kept_with_the_history(child: Child) -> None:
+    child.run(1, "install tb-pure")
+    transaction = child.answer()["result"]["transaction"]
+    assert [(entry["id"], entry["verdict"]) for entry in history(child, 2)] == [(transaction, "unknown")]
+    params = {"transaction": transaction, "level": "required", "modules": ["tb_pure"], "facts": child.facts}
+    child.send(id=3, method="verdict", params=params)
+    child.run(4, "history --json")  # whoever asks next knows of it, without having waited for the answer
+    assert child.hear() == {"id": 3, "result": {}}
+    entry = json.loads(child.hear()["display"]["data"]["text/plain"])["history"][0]
+    assert (entry["verdict"], entry["verdict_modules"]) == ("required", ["tb_pure"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "reference"),
+    [
+        ({"transaction": "20260101T000000000000-0000"}, "no-such-transaction"),
+        ({"transaction": "../../../etc"}, "no-such-transaction"),
+        ({"transaction": ""}, "no-such-transaction"),
+        ({"level": "maybe"}, "usage"),
+    ],
+)
+def test_a_verdict_that_is_none_or_on_nothing(changed: dict[str, str], reference: str, child: Child) -> None:
+    child.run(1, "install tb-pure")
+    good = {"transaction": child.answer()["result"]["transaction"], "level": "none", "facts": child.facts}
+    child.send(id=2, method="verdict", params={**good, **changed})
+    assert child.answer()["error"]["reference"] == reference
+    assert history(child, 3)[0]["verdict"] == "unknown"
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -118,6 +155,7 @@ def test_what_is_no_message_harms_nobody(line: bytes, child: Child) -> None:
             "changed_packages": [],
             "added_paths": False,
             "verdict_wanted": False,
+            "transaction": "",
         },
     }
 

@@ -105,6 +105,12 @@ class Service:
         result = message.get("result") if message else None
         return result if isinstance(result, dict) else None
 
+    def tell(self, method: str, params: dict[str, Any]) -> None:
+        """Send what needs no answer, if there is a child to hear it; it has heard before it hears anything else."""
+        child = self._child
+        if child is not None and child.usable:
+            child.tell(method, params)
+
     def close(self) -> None:
         """Let the child end: at once when it is idle, after its work when it isn't."""
         atexit.unregister(self.close)
@@ -223,6 +229,11 @@ class _Child:
             yield request
         finally:
             del self.waiting[number]
+
+    def tell(self, method: str, params: dict[str, Any]) -> None:
+        """Send a message whose answer nobody waits for."""
+        with contextlib.suppress(PkgError):  # the child has just ended: the next request says so
+            self.send({"id": next(self._numbers), "method": method, "params": params})
 
     def send(self, message: dict[str, Any]) -> None:
         line = json.dumps(message).encode("ascii") + b"\n"

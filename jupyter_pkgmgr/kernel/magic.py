@@ -41,8 +41,16 @@ class PkgMagic:
             found = verdict.judge(result.get("changed_files", ()), result.get("changed_packages", ()), waiting)
             displays.show("verdict", verdict.render(found, self._due))
             self._due = verdict.together(self._due, found)
+            self._report(result.get("transaction"), found)
         if interrupted:
             raise PkgError("interrupted, but the work was done already", reference="interrupted-too-late")
+
+    def _report(self, transaction: str | None, found: verdict.Verdict) -> None:
+        """Have the verdict kept with the history."""
+        if transaction:
+            reasons = [*found.modules, *found.waiting]
+            params = {"transaction": transaction, "level": found.level, "modules": reasons, "facts": facts.collect()}
+            self.service.tell("verdict", params)
 
     def hint(self, module: str, timeout: float) -> dict[str, Any] | None:
         """What the service knows about a module that can't be imported."""

@@ -2,12 +2,13 @@
 
 from .apply import apply_plan
 from .doctor import examine
-from .history import Entry, Result, in_force, read_entries
+from .history import Entry, Result, in_force, read_entries, record_verdict
 from .locks import Owner
 from .overwritten import overlaps
 from .recover import Recovered, is_unfinished, recover
 from .transaction import hold
 from .undo import UndoPlan, apply_undo, plan_undo
+from .verdicts import make_verdict
 
 __all__ = [
     "Entry",
@@ -21,8 +22,10 @@ __all__ = [
     "hold",
     "in_force",
     "is_unfinished",
+    "make_verdict",
     "overlaps",
     "plan_undo",
     "read_entries",
+    "record_verdict",
     "recover",
 ]

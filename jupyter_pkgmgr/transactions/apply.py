@@ -86,6 +86,7 @@ def apply_plan(
             *(path for path, digest in going.items() if digest is None or digest != _digest(path)),
             *overwritten.files,
         ),
+        transaction=work.id,
         warnings=overwritten.warnings,
     )
 

@@ -17,10 +17,12 @@ from typing import Any
 import msgspec
 
 from jupyter_pkgmgr.model import SCHEMA, Change, Environment, Package, to_json
+from jupyter_pkgmgr.model.errors import EnvironmentProblem, UsageError
 
 from .manifest import Manifest
 from .snapshot import BEFORE, Kept, Snapshot, is_unchanged, remove_tree
 from .state import State, state_of, write_durably, write_whole
+from .verdicts import Verdict, read_verdict, write_verdict
 
 __all__ = [
     "Entry",
@@ -34,6 +36,7 @@ __all__ = [
     "read_entries",
     "read_entry",
     "read_files",
+    "record_verdict",
     "signature",
     "slim",
     "write_entry",
@@ -42,6 +45,8 @@ __all__ = [
 
 ENTRY, FILES = "entry.json", "files.json"
 _DROPPED = f"{BEFORE}.dropped"
+WITHOUT_KERNEL = frozenset({"cli"})
+"""Faces that have no kernel of their own to ask for the restart verdict."""
 KEEP = 20
 """Snapshots that are kept."""
 MAX_BYTES = 2 * 1024**3
@@ -93,6 +98,11 @@ class Entry:
     fingerprint: str = ""
     """Of the inventory that it left: if the environment has another one now, somebody else changed it since."""
     snapshot_bytes: int = 0
+    verdict: str = ""
+    """Whether its kernel had to be restarted: ``none``, ``recommended`` or ``required``; ``no-kernel`` where none
+    was there to ask, ``unknown`` where it didn't tell, empty where nothing was changed. Read from its own file."""
+    verdict_modules: tuple[str, ...] = ()
+    """The loaded modules that are the reason."""
     has_snapshot: bool = False
     """Whether its ``before/`` is still there. Looked at when read, whatever the file says."""
 
@@ -215,7 +225,35 @@ def read_files(folder: Path) -> FileChanges | None:
 
 def read_entries(environment: Environment) -> tuple[Entry, ...]:
     """Everything that was done to the environment through us, newest first."""
-    return tuple(read_entry(folder) for folder in _ended(state_of(environment)))
+    return tuple(_judged(read_entry(folder), folder) for folder in _ended(state_of(environment)))
+
+
+def record_verdict(environment: Environment, transaction: str, verdict: Verdict) -> None:
+    """Keep what the kernel said about a transaction that was committed.
+
+    Raises
+    ------
+    UsageError
+        If this environment has no such transaction.
+    PkgError
+        If it can't be written.
+    """
+    folder = next((folder for folder in _ended(state_of(environment)) if folder.name == transaction), None)
+    if folder is None or not read_entry(folder).committed:
+        raise UsageError(f"no change of this environment has the ID {transaction!r}", reference="no-such-transaction")
+    try:
+        write_verdict(folder, verdict)
+    except OSError as error:
+        raise EnvironmentProblem(f"the restart verdict can't be kept: {error.strerror}") from error
+
+
+def _judged(entry: Entry, folder: Path) -> Entry:
+    if not entry.committed:
+        return entry
+    verdict = read_verdict(folder)
+    if verdict is None:
+        return replace(entry, verdict="no-kernel" if entry.face in WITHOUT_KERNEL else "unknown")
+    return replace(entry, verdict=verdict.level, verdict_modules=verdict.modules)
 
 
 def in_force(entries: Iterable[Entry]) -> frozenset[str]:

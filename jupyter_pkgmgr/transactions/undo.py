@@ -418,6 +418,7 @@ def apply_undo(undo: UndoPlan, *, owner: Owner, events: EventSink, cancel: Cance
             plan=plan,
             seconds=work.seconds,
             fingerprint=after.fingerprint,
+            transaction=work.id,
             changed_files=tuple(
                 Path(state.path(place))
                 for place, then in was.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -63,6 +64,9 @@ def test_an_undo_says_what_has_to_be_restarted(start: Callable[[str], Kernel]) -
     assert "there is nothing to undo" in nothing.error["evalue"]
     [history] = kernel.run("%pkg history").texts
     assert "4 transactions" in history
+    [history] = kernel.run("%pkg history -v").texts
+    verdicts = [re.split("  +", line)[-2] for line in history.splitlines()[2:]]
+    assert verdicts == ["recommended: tb_alpha", "recommended: tb_alpha", "not needed", "not needed"]
 
 
 def test_what_goes_wrong_is_one_short_error(start: Callable[[str], Kernel]) -> None:
