@@ -62,6 +62,7 @@ from jupyter_pkgmgr.transactions import (
     overlaps,
     plan_undo,
     read_entries,
+    read_limits,
     record_verdict,
     recover,
 )
@@ -430,7 +431,7 @@ class PackageService:
         return Reasons(package=found[0], chains=tuple(_chains(inventory, found[0])))
 
     def settings(self, environment: Environment) -> SettingsInForce:
-        """Which channels, indexes and engines would be used, and where that was said."""
+        """Which channels, indexes and engines would be used and what is kept, and where that was said."""
         summary: list[tuple[str, str]] = []
         everything: list[tuple[str, str]] = []
         if environment.is_conda:
@@ -454,6 +455,11 @@ class PackageService:
                 if values
             ]
             everything += [(name, source) for name, source in indexes.sources]
+        limits = read_limits()
+        everything += [
+            ("keep", f"{limits.keep} snapshots ({limits.keep_source})"),
+            ("keep-bytes", f"{_size(limits.max_bytes)} ({limits.max_bytes_source})"),
+        ]
         return SettingsInForce(summary=tuple(summary), everything=(*summary, *everything))
 
     def missing_import(self, environment: Environment, module: str) -> Hint | None:
@@ -507,6 +513,14 @@ def _in_words(value: object) -> str:
     if isinstance(value, list | tuple):
         return redact(", ".join(map(str, value))) or "none"
     return redact(str(value))
+
+
+def _size(count: int) -> str:
+    """A number of bytes as one reads it."""
+    for unit, size in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"
 
 
 def _conda_settings(environment: Environment, options: Options) -> CondaSettings | None:

@@ -3,6 +3,7 @@
 from .apply import apply_plan
 from .doctor import examine
 from .history import Entry, Result, in_force, read_entries, record_verdict
+from .limits import read_limits
 from .locks import Owner
 from .overwritten import overlaps
 from .recover import Recovered, is_unfinished, recover
@@ -26,6 +27,7 @@ __all__ = [
     "overlaps",
     "plan_undo",
     "read_entries",
+    "read_limits",
     "record_verdict",
     "recover",
 ]

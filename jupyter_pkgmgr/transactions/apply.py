@@ -15,6 +15,7 @@ from jupyter_pkgmgr.inventory import Inventory, fingerprint, read_inventory
 from jupyter_pkgmgr.model import Action, Cancellation, Environment, Event, EventKind, EventSink, Outcome, Phase, Plan
 from jupyter_pkgmgr.model.errors import PlanBlockedError, PlanOutdatedError
 
+from .limits import read_limits
 from .locks import Owner, cache_lock
 from .overwritten import at_risk, check_overwritten
 from .touched import changed_in_place, going_away
@@ -57,6 +58,8 @@ def apply_plan(
     ------
     PlanBlockedError
         If the plan has blockers.
+    UsageError
+        If the settings make no sense.
     PlanOutdatedError
         If the environment changed since the plan was made, and can't be made again.
     PkgError
@@ -64,6 +67,7 @@ def apply_plan(
         was before, and the message says so.
     """
     refuse_blocked(plan)
+    read_limits()  # a setting that makes no sense is to be told now, not when all is done
     with hold(plan.environment, owner, events=events, cancel=cancel):
         plan, before = _current(plan, before, replan)
         started = time.monotonic()

@@ -19,6 +19,7 @@ import msgspec
 from jupyter_pkgmgr.model import SCHEMA, Change, Environment, Package, to_json
 from jupyter_pkgmgr.model.errors import EnvironmentProblem, UsageError
 
+from .limits import Limits, read_limits
 from .manifest import Manifest
 from .snapshot import BEFORE, Kept, Snapshot, is_unchanged, remove_tree
 from .state import State, state_of, write_durably, write_whole
@@ -47,10 +48,6 @@ ENTRY, FILES = "entry.json", "files.json"
 _DROPPED = f"{BEFORE}.dropped"
 WITHOUT_KERNEL = frozenset({"cli"})
 """Faces that have no kernel of their own to ask for the restart verdict."""
-KEEP = 20
-"""Snapshots that are kept."""
-MAX_BYTES = 2 * 1024**3
-"""Bytes that all snapshots together may hold."""
 
 
 class Result(StrEnum):
@@ -296,11 +293,18 @@ def _path(type_: type, value: Any) -> Any:
 # --- how long snapshots are kept -----------------------------------------------------------------------------------
 
 
-def prune(environment: Environment, *, keep: int = KEEP, max_bytes: int = MAX_BYTES) -> tuple[str, ...]:
-    """Drop the oldest snapshots, never that of the newest committed transaction; returns whose were dropped."""
+def prune(environment: Environment, limits: Limits | None = None) -> tuple[str, ...]:
+    """Drop the oldest snapshots, never that of the newest committed transaction; returns whose were dropped.
+
+    Raises
+    ------
+    UsageError
+        If ``limits`` aren't given, and the user's settings make no sense.
+    """
+    limits = limits or read_limits()
     folders = _ended(state_of(environment))
     kept = [folder for folder in folders if (folder / BEFORE).is_dir()]
-    dropped = tuple(_superfluous(map(read_entry, kept), keep=keep, max_bytes=max_bytes))
+    dropped = tuple(_superfluous(map(read_entry, kept), limits))
     for folder in folders:
         # Renamed first: a snapshot that is half gone must not look like one that can be used.
         gone = folder / _DROPPED
@@ -311,7 +315,7 @@ def prune(environment: Environment, *, keep: int = KEEP, max_bytes: int = MAX_BY
     return dropped
 
 
-def _superfluous(entries: Iterable[Entry], *, keep: int, max_bytes: int) -> Iterator[str]:
+def _superfluous(entries: Iterable[Entry], limits: Limits) -> Iterator[str]:
     """The ids of those, of entries newest first, whose snapshot is one too many."""
     kept = size = 0
     committed = False
@@ -323,5 +327,5 @@ def _superfluous(entries: Iterable[Entry], *, keep: int, max_bytes: int) -> Iter
         committed |= entry.committed
         kept += 1
         size += entry.snapshot_bytes
-        if not newest and (kept > keep or size > max_bytes):
+        if not newest and (kept > limits.keep or size > limits.max_bytes):
             yield entry.id

@@ -111,7 +111,7 @@ def transaction(
         else:
             _take_back(work, error)
         raise
-    with contextlib.suppress(OSError):  # old snapshots that can't be dropped now are dropped another time
+    with contextlib.suppress(OSError, PkgError):  # old snapshots that can't be dropped now are dropped another time
         prune(plan.environment)
 
 

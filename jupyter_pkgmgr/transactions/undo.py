@@ -41,6 +41,7 @@ from jupyter_pkgmgr.model.errors import PlanBlockedError, PlanError, PlanOutdate
 
 from .apply import refuse_blocked
 from .history import Entry, Signature, in_force, is_usable, read_entries, read_files, signature
+from .limits import read_limits
 from .locks import Owner
 from .rollback import TEMPORARY
 from .snapshot import Kept, Snapshot, put_back, remove_file, remove_tree
@@ -394,6 +395,7 @@ def apply_undo(undo: UndoPlan, *, owner: Owner, events: EventSink, cancel: Cance
     """
     plan, found = undo.plan, undo.restoration
     refuse_blocked(plan)
+    read_limits()  # a setting that makes no sense is to be told now, not when all is done
     state = state_of(plan.environment)
     with hold(plan.environment, owner, events=events, cancel=cancel):
         before = read_inventory(plan.environment)

@@ -23,6 +23,7 @@ from jupyter_pkgmgr.transactions.history import (
     write_entry,
     write_files,
 )
+from jupyter_pkgmgr.transactions.limits import Limits
 from jupyter_pkgmgr.transactions.manifest import Manifest
 from jupyter_pkgmgr.transactions.snapshot import BEFORE, take
 from jupyter_pkgmgr.transactions.state import state_of
@@ -136,23 +137,23 @@ def test_what_was_rolled_back_does_not_stand(environment: Environment) -> None:
 def test_old_snapshots_are_dropped_by_count(environment: Environment) -> None:
     for number in range(1, 6):
         keep(environment, number)
-    assert prune(environment, keep=3) == ("t02", "t01")
+    assert prune(environment, Limits(keep=3)) == ("t02", "t01")
     assert with_snapshot(environment) == ["t05", "t04", "t03"]
     assert len(read_entries(environment)) == 5
-    assert prune(environment, keep=3) == ()
+    assert prune(environment, Limits(keep=3)) == ()
 
 
 def test_old_snapshots_are_dropped_by_size_and_with_them_all_older_ones(environment: Environment) -> None:
     for number, size in ((1, 1), (2, 70), (3, 30), (4, 30)):
         keep(environment, number, size=size)
-    assert prune(environment, max_bytes=100) == ("t02", "t01")
+    assert prune(environment, Limits(max_bytes=100)) == ("t02", "t01")
 
 
 def test_the_newest_committed_snapshot_is_kept_whatever_its_size(environment: Environment) -> None:
     keep(environment, 1, size=1)
     keep(environment, 2, size=1000)
     keep(environment, 3, result=Result.ROLLED_BACK)
-    assert prune(environment, keep=1, max_bytes=10) == ("t03", "t01")
+    assert prune(environment, Limits(keep=1, max_bytes=10)) == ("t03", "t01")
     assert with_snapshot(environment) == ["t02"]
 
 

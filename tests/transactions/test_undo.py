@@ -19,6 +19,7 @@ from jupyter_pkgmgr.model import Policy, PolicyKind, Request, Verb
 from jupyter_pkgmgr.model.errors import PkgError, PlanBlockedError, PlanError, PlanOutdatedError, UsageError
 from jupyter_pkgmgr.service import PackageService
 from jupyter_pkgmgr.transactions.history import prune
+from jupyter_pkgmgr.transactions.limits import Limits
 from jupyter_pkgmgr.transactions.state import state_of
 from jupyter_pkgmgr.verbs import Report
 from testbed.content import wheel
@@ -439,7 +440,7 @@ def test_a_dropped_snapshot_says_what_can_still_be_done(venv: Demo) -> None:
     venv.type("install tb-alpha==1.0")
     venv.type("install -U tb-alpha tb-pure")
     venv.type("install tb-cli")
-    prune(venv.environment, keep=1)
+    prune(venv.environment, Limits(keep=1))
     venv.type("undo")
     before = venv.tree()
     with pytest.raises(PlanBlockedError) as caught:
