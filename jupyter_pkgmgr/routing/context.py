@@ -9,7 +9,7 @@ from typing import Protocol
 
 from jupyter_pkgmgr.engines.protocol import Engine
 from jupyter_pkgmgr.environments import CondaSettings, IndexSettings
-from jupyter_pkgmgr.inventory import Inventory, needed, spec_name
+from jupyter_pkgmgr.inventory import Inventory
 from jupyter_pkgmgr.model import (
     Cancellation,
     Ecosystem,
@@ -81,18 +81,8 @@ class Context:
         Without them a plan could saw off the branch that the notebook sits on (DESIGN §5).
         """
         roots = [*KERNEL_ROOTS, *(SERVER_ROOTS if self.environment.policy(PolicyKind.SERVER) else ())]
-        pending = [package for root in roots for package in self.inventory.find(root)]
-        found: set[tuple[Ecosystem, str]] = set()
-        while pending:
-            package = pending.pop()
-            if package.key not in found:
-                found.add(package.key)
-                pending += self.requirements_of(package)
-        return frozenset(found)
+        return self.inventory.closure(roots)
 
     def requirements_of(self, package: Package) -> list[Package]:
         """The installed packages that this one depends on directly."""
-        if package.ecosystem is Ecosystem.CONDA:
-            return [found for spec in package.depends if (found := self.inventory.conda(spec_name(spec)))]
-        owners = [self.inventory.distribution(item.name) for item in needed(package.depends, self.markers)]
-        return [owner[0] for owner in owners if owner]
+        return list(self.inventory.requirements(package))

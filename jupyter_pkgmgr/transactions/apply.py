@@ -15,6 +15,7 @@ from jupyter_pkgmgr.inventory import Inventory, fingerprint, read_inventory
 from jupyter_pkgmgr.model import Action, Cancellation, Environment, Event, EventKind, EventSink, Outcome, Phase, Plan
 from jupyter_pkgmgr.model.errors import PlanBlockedError, PlanOutdatedError
 
+from .kernel_stack import check_kernel_stack, stack_at_risk
 from .limits import read_limits
 from .locks import Owner, cache_lock
 from .overwritten import at_risk, check_overwritten
@@ -74,6 +75,7 @@ def apply_plan(
         if plan.is_empty:  # by now; somebody else has done it
             return Outcome(plan=plan, seconds=0.0, fingerprint=before.fingerprint)
         going = _files_that_go(plan, before)
+        stands = stack_at_risk(plan, before, cancel)
         linked = (*going_away(plan, before), *at_risk(plan, before.environment))
         with transaction(plan, owner, linked=linked, copied=changed_in_place(plan, before.environment)) as work:
             _run(plan, engines, owner, events, cancel)
@@ -81,6 +83,8 @@ def apply_plan(
             after = read_inventory(plan.environment)
             verify(plan, before, after)
             overwritten = check_overwritten(plan, before, after, work)
+            if stands:
+                check_kernel_stack(plan, after, cancel)
             work.fingerprint = after.fingerprint
     return Outcome(
         plan=plan,
