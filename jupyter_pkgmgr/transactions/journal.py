@@ -40,9 +40,8 @@ from jupyter_pkgmgr.model.errors import EnvironmentProblem
 from .history import ENTRY, Entry, FileChanges, slim, write_entry, write_files
 from .state import State, sync_folder, write_durably
 
-__all__ = ["MANIFEST", "Journal", "finish", "is_ended", "put_away", "read_journal", "remove_journal", "write_journal"]
+__all__ = ["Journal", "finish", "is_ended", "put_away", "read_journal", "remove_journal", "write_journal"]
 
-MANIFEST = "manifest"
 _COPY = "journal.json"
 
 
@@ -79,8 +78,8 @@ def write_journal(state: State, journal: Journal, *, after: Iterable[Path]) -> N
     entry = replace(journal.entry, changes=tuple(map(slim, journal.entry.changes)))
     data = msgspec.json.encode({"schema": SCHEMA, **to_json(replace(journal, entry=entry))})
     folder = state.of(journal.id)
-    (folder / _COPY).write_bytes(data)
-    write_durably(state.journal, data, after=(*after, folder / _COPY, folder, state.transactions))
+    (folder / _COPY).write_bytes(data)  # of use when the journal is damaged by hand; that doesn't need a sync
+    write_durably(state.journal, data, after=(*after, folder, state.transactions))
 
 
 def read_journal(state: State, path: Path) -> Journal | None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from jupyter_pkgmgr.model.errors import DiskFullError, EnvironmentProblem, PkgError, PolicyError, VerificationError
 
 from .history import Entry, Result, write_entry
-from .journal import MANIFEST, Journal, is_ended, remove_journal
+from .journal import Journal, is_ended, remove_journal
 from .manifest import Manifest
 from .snapshot import Kept, Snapshot, is_unchanged, put_back, remove_file, remove_tree
 from .state import State, sync_folder
@@ -93,7 +93,7 @@ def rollback(
         remove_journal(state)
         return Restored()
     folder = state.of(journal.id)
-    manifest, snapshot = Manifest.load(folder / MANIFEST), Snapshot.load(folder)
+    manifest, snapshot = Manifest.load(folder), Snapshot.load(folder)
     if manifest is None or snapshot is None:
         raise _nothing_to_restore_from(state, folder)
     work = _Work(replace(state, roots=journal.roots), folder, state.aside / journal.id, manifest, snapshot)

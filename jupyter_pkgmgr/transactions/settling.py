@@ -34,7 +34,8 @@ from functools import cache
 from pathlib import Path
 
 from .history import ENTRY, FILES, FileChanges, Result, Signature, read_entry, read_files
-from .journal import MANIFEST, Journal
+from .journal import Journal
+from .manifest import MANIFEST, MANIFEST_CHANGES
 from .snapshot import Snapshot, is_kept_itself
 from .state import State, sync_all
 
@@ -81,7 +82,8 @@ def settle(state: State, journal: Journal) -> None:
 def settled(state: State, journal: Journal) -> None:
     """Forget what only a rollback needed; the next journal's sync brings that to the disk."""
     state.settling.unlink(missing_ok=True)
-    (state.of(journal.id) / MANIFEST).unlink(missing_ok=True)
+    for name in (MANIFEST, MANIFEST_CHANGES):
+        (state.of(journal.id) / name).unlink(missing_ok=True)
 
 
 def _left(state: State, folder: Path) -> list[str]:

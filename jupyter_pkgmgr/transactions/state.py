@@ -13,8 +13,8 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import sys
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -140,7 +140,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def write_durably(path: Path, data: bytes, *, after: Iterable[str | os.PathLike[str]] = ()) -> None:
+def write_durably(path: Path, data: bytes, *, after: Collection[str | os.PathLike[str]] = ()) -> None:
     """Replace a file in one step; when this returns, both its content and its name are on the disk.
 
     Parameters
@@ -149,7 +149,12 @@ def write_durably(path: Path, data: bytes, *, after: Iterable[str | os.PathLike[
         Files and folders that have to be on the disk before the file gets its name. All are synced at the same
         time, as file systems take syncs together that way: ten cost hardly more than one.
     """
-    _replace(path, data, before_naming=lambda new: sync_all([new, *after]))
+
+    def sync(new: Path) -> None:
+        _urge([new, *after])
+        sync_all([new, *after])
+
+    _replace(path, data, before_naming=sync)
     sync_folder(path.parent)
 
 
@@ -170,13 +175,26 @@ def _replace(path: Path, data: bytes, *, before_naming: Callable[[Path], None]) 
         raise
 
 
-def sync_all(paths: Sequence[str | os.PathLike[str]]) -> None:
-    """Bring files and folders to the disk, at the same time as far as that goes."""
-    if len(paths) == 1:
-        _sync(paths[0])
+def sync_all(paths: Iterable[str | os.PathLike[str]]) -> None:
+    """Bring files and folders to the disk."""
+    for path in paths:
+        _sync(path)
+
+
+def _urge(paths: Iterable[str | os.PathLike[str]]) -> None:
+    """Have the system begin to write files. Then the first sync waits for all of them at once, and the others hardly.
+
+    Linux does so when it is told that nobody will read a file again soon (``posix_fadvise(2)``).
+    """
+    if sys.platform != "linux":
         return
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        list(pool.map(_sync, paths))
+    for path in paths:
+        if os.path.isfile(path):  # noqa: PTH113
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            finally:
+                os.close(descriptor)
 
 
 def _sync(path: str | os.PathLike[str]) -> None:

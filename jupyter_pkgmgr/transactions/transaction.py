@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -23,13 +24,13 @@ from jupyter_pkgmgr.model import Cancellation, Environment, EventSink, Plan
 from jupyter_pkgmgr.model.errors import CancelledError, PkgError
 
 from .history import ENTRY, Entry, Result, file_changes, prune
-from .journal import MANIFEST, Journal, finish, is_ended, put_away, write_journal
+from .journal import Journal, finish, is_ended, put_away, write_journal
 from .locks import Owner, prefix_lock
-from .manifest import Manifest
+from .manifest import MANIFEST, MANIFEST_CHANGES, Manifest
 from .recover import recover_locked
 from .rollback import Restored, explained, rollback
 from .settling import boot_id, settle
-from .snapshot import Snapshot, remove_tree, take, to_sync
+from .snapshot import Snapshot, link_or_copy, remove_tree, take, to_sync
 from .state import State, new_id, state_of
 
 __all__ = ["Transaction", "hold", "transaction"]
@@ -137,9 +138,10 @@ def _begin(
     try:
         _drop_unbegun(state)
         folder.mkdir(parents=True)
-        manifest = Manifest.scan(state, known=Manifest.load(state.folder / MANIFEST))
+        manifest = Manifest.scan(state, known=Manifest.load(state.folder)).save(state.folder)
         snapshot = take(state, folder, linked=linked, copied=copied)
-        (folder / MANIFEST).write_bytes(manifest.encode())
+        for name in (MANIFEST, MANIFEST_CHANGES):
+            link_or_copy(os.fspath(state.folder / name), os.fspath(folder / name))
         entry = replace(entry, snapshot_bytes=sum(kept.size for kept in snapshot.files))
         journal = Journal(
             entry=entry,
@@ -150,7 +152,7 @@ def _begin(
             boot=boot_id(),
             inode=folder.stat().st_ino,
         )
-        write_journal(state, journal, after=(folder / MANIFEST, *to_sync(folder)))
+        write_journal(state, journal, after=(folder / MANIFEST, folder / MANIFEST_CHANGES, *to_sync(folder)))
     except OSError as error:
         raise explained(error, "nothing was changed, as the change could not be prepared") from error
     return Transaction(state=state, journal=journal, manifest=manifest, snapshot=snapshot, began=began)
@@ -174,7 +176,7 @@ def _commit(work: Transaction) -> None:
     if not work.journal.boot:
         settle(state, work.journal)
     with contextlib.suppress(OSError):  # it only saves time
-        (state.folder / MANIFEST).write_bytes(after.encode())
+        after.save(state.folder)
 
 
 def _take_back(work: Transaction, error: BaseException) -> None:
