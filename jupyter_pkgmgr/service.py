@@ -306,18 +306,31 @@ class PackageService:
         said = (*((recovered.notice,) if recovered else ()), *warnings, *undo.plan.warnings)
         return replace(undo, plan=replace(undo.plan, warnings=said, blockers=tuple(blockers)))
 
-    def undo(self, undo: UndoPlan, *, events: EventSink = ignore_events, cancel: Cancellation | None = None) -> Outcome:
+    def undo(
+        self,
+        undo: UndoPlan,
+        *,
+        events: EventSink = ignore_events,
+        cancel: Cancellation | None = None,
+        replanned: Callable[[UndoPlan], None] | None = None,
+    ) -> Outcome:
         """Take transactions back: put the files in their place again. No engine runs, no network is needed.
+
+        Parameters
+        ----------
+        replanned
+            As for :meth:`apply`; the new plan takes the very same transactions back.
 
         Raises
         ------
         PlanOutdatedError
-            If the environment changed since the plan was made; then make it again.
+            If the environment changed since the plan was made, and it isn't to be made again; or if somebody else
+            has taken one of the transactions back.
         PkgError
             For whatever else goes wrong.
         """
         owner = Owner.here(face=self._face, command=undo.plan.request.command)
-        return apply_undo(undo, owner=owner, events=events, cancel=cancel or Cancellation())
+        return apply_undo(undo, owner=owner, events=events, cancel=cancel or Cancellation(), replanned=replanned)
 
     # --- read ------------------------------------------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ from jupyter_pkgmgr.render import (
     render_undo,
     render_why,
 )
-from jupyter_pkgmgr.service import PackageService
+from jupyter_pkgmgr.service import PackageService, UndoPlan
 
 __all__ = ["Report", "Runner", "defect"]
 
@@ -143,10 +143,20 @@ class Runner:
         if not self._confirm(undo.plan):
             self._show("result", plain("nothing was changed"))
             return _report(plan=undo.plan, undoes=undo.entries)
-        progress = ignore_events if command.quiet else Progress(undo.plan, self._show, verbose=command.verbose)
-        outcome = self._service.undo(undo, events=progress, cancel=self._cancel)
+        progress = self._progress(command, undo.plan)
+
+        def replanned(new: UndoPlan) -> None:
+            """It undoes the same as the one that was agreed to; what is new are warnings."""
+            if not command.quiet and new.plan.warnings != undo.plan.warnings:
+                self._show("plan", render_undo(new))
+
+        try:
+            outcome = self._service.undo(undo, events=progress, cancel=self._cancel, replanned=replanned)
+        except PkgError as error:
+            self._end(progress, error)
+            raise
         self._show_outcome(outcome)
-        return _report(plan=undo.plan, undoes=undo.entries, outcome=outcome)
+        return _report(plan=outcome.plan, undoes=undo.entries, outcome=outcome)
 
     def _plan(self, command: Command) -> Plan:
         assert command.request is not None  # noqa: S101  run() looked
@@ -180,9 +190,13 @@ class Runner:
         try:
             return self._service.apply(plan, events=show, cancel=self._cancel, replanned=replanned)
         except PkgError as error:
-            if isinstance(progress, Progress):
-                progress.end("stopped" if isinstance(error, CancelledError) else "failed")
+            self._end(progress, error)
             raise
+
+    def _end(self, progress: EventSink, error: PkgError) -> None:
+        """No line must look as if its step went on."""
+        if isinstance(progress, Progress):
+            progress.end("stopped" if isinstance(error, CancelledError) else "failed")
 
     def _progress(self, command: Command, plan: Plan) -> EventSink:
         return ignore_events if command.quiet else Progress(plan, self._show, verbose=command.verbose)

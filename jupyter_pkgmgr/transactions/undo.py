@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -108,7 +108,13 @@ def plan_undo(environment: Environment, request: Request, which: str = "1") -> U
     """
     mark = fingerprint(environment)
     entries = read_entries(environment)
-    chosen = _chosen(entries, which)
+    return _plan(environment, request, mark, entries, _chosen(entries, which))
+
+
+def _plan(
+    environment: Environment, request: Request, mark: str, entries: Sequence[Entry], chosen: tuple[Entry, ...]
+) -> UndoPlan:
+    """The plan that takes these back, of an environment with this fingerprint and all these entries."""
     changes = _reversed(chosen)
     ways = _other_ways(changes)
     restoration = _gather(state_of(environment), chosen, ways)
@@ -383,24 +389,37 @@ def _described(environment: Environment, touched: Sequence[str]) -> Iterator[str
 # --- doing it ------------------------------------------------------------------------------------------------------
 
 
-def apply_undo(undo: UndoPlan, *, owner: Owner, events: EventSink, cancel: Cancellation) -> Outcome:
+def apply_undo(
+    undo: UndoPlan,
+    *,
+    owner: Owner,
+    events: EventSink,
+    cancel: Cancellation,
+    replanned: Callable[[UndoPlan], None] | None = None,
+) -> Outcome:
     """Take transactions back, as a transaction of its own.
+
+    Parameters
+    ----------
+    replanned
+        Where given, an outdated plan is made again for the very same transactions, and this is told the new one.
+        What it raises keeps that from being applied.
 
     Raises
     ------
     PlanOutdatedError
-        If the environment changed since the plan was made.
+        If somebody else has taken one of the transactions back since the plan was made; or changed anything, and
+        the plan isn't to be made again.
     PlanBlockedError
         If something else has changed the files meanwhile, or needs what would go.
     """
-    plan, found = undo.plan, undo.restoration
-    refuse_blocked(plan)
+    refuse_blocked(undo.plan)
     read_limits()  # a setting that makes no sense is to be told now, not when all is done
-    state = state_of(plan.environment)
-    with hold(plan.environment, owner, events=events, cancel=cancel):
+    state = state_of(undo.plan.environment)
+    with hold(undo.plan.environment, owner, events=events, cancel=cancel):
+        undo = _current(undo, replanned)
+        plan, found = undo.plan, undo.restoration
         before = read_inventory(plan.environment)
-        if before.fingerprint != plan.fingerprint:
-            raise PlanOutdatedError("the environment changed since the plan was made", hint="%pkg undo again")
         entries, ways = read_entries(plan.environment), _other_ways(plan.changes)
         was = _check_untouched(plan.environment, entries, undo.entries, found, ways)
         cancel.check()
@@ -426,6 +445,39 @@ def apply_undo(undo: UndoPlan, *, owner: Owner, events: EventSink, cancel: Cance
                 for place, then in was.items()
                 if then is not None and then != _looks(found.files[place])
             ),
+        )
+
+
+def _current(undo: UndoPlan, replanned: Callable[[UndoPlan], None] | None) -> UndoPlan:
+    """The undo of the same transactions for what is there now, by which others may have come first."""
+    environment = undo.plan.environment
+    mark = fingerprint(environment)
+    entries = read_entries(environment)
+    _check_in_force(entries, undo)
+    if mark == undo.plan.fingerprint:
+        return undo
+    if replanned is None:
+        raise PlanOutdatedError("the environment changed since the plan was made", hint="%pkg undo again")
+    names = {entry.id for entry in undo.entries}
+    chosen = tuple(entry for entry in entries if entry.id in names)
+    new = _plan(environment, undo.plan.request, mark, entries, chosen)
+    kept = tuple(notice for notice in undo.plan.warnings if notice not in new.plan.warnings)
+    new = replace(new, plan=replace(new.plan, warnings=(*kept, *new.plan.warnings)))
+    replanned(new)
+    return new
+
+
+def _check_in_force(entries: Sequence[Entry], undo: UndoPlan) -> None:
+    standing = in_force(entries)
+    for entry in undo.entries:
+        if entry.id in standing:
+            continue
+        by = next((other for other in entries if entry.id in other.undoes), None)
+        who = f" by {by.user}@{by.host}" if by is not None else ""
+        raise PlanOutdatedError(
+            f"{entry.command or entry.id} was undone meanwhile{who}; nothing was changed",
+            reference="undone-meanwhile",
+            hint="%pkg history shows what stands; %pkg undo goes one further back",
         )
 
 
