@@ -592,6 +592,7 @@ def _details(
 
 def _with_alternatives(error: CatalogError, context: Context) -> CatalogError:
     """Say what there is instead: near names, and the versions that exist. A resolver doesn't tell."""
+    context.tell(f"asking {context.index} what there is instead")
     with PyPICatalog(context.index_settings) as catalog:
         for spec in context.request.specs:
             if spec.kind is not SpecKind.NAME or Ecosystem.CONDA in (spec.ecosystem, context.request.options.ecosystem):

@@ -14,7 +14,6 @@ from jupyter_pkgmgr.model import (
     Cancellation,
     Environment,
     Event,
-    EventKind,
     EventSink,
     Outcome,
     Plan,
@@ -23,13 +22,13 @@ from jupyter_pkgmgr.model import (
 )
 from jupyter_pkgmgr.model.errors import CancelledError, PkgError, PlanBlockedError
 from jupyter_pkgmgr.render import (
+    Planning,
     Progress,
     Rendered,
     plain,
     preformatted,
     render_environment,
     render_history,
-    render_message,
     render_outcome,
     render_packages,
     render_plan,
@@ -161,14 +160,10 @@ class Runner:
     def _plan(self, command: Command) -> Plan:
         assert command.request is not None  # noqa: S101  run() looked
         try:
-            return self._service.plan(self._environment, command.request, events=self._waiting, cancel=self._cancel)
+            with Planning(self._show, quiet=command.quiet) as planning:
+                return self._service.plan(self._environment, command.request, events=planning, cancel=self._cancel)
         except CancelledError as error:
             raise CancelledError("stopped; nothing was changed") from error
-
-    def _waiting(self, event: Event) -> None:
-        """Say what is waited for while there is no plan yet."""
-        if event.kind is EventKind.WAITING:
-            self._show(f"message-{event.message}", render_message(event))
 
     def _apply(self, command: Command, plan: Plan) -> Outcome:
         """Apply; where somebody else changed the environment meanwhile, the plan is made again and shown."""

@@ -6,15 +6,19 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Self
 
 from jupyter_pkgmgr.model import Event, EventKind, Phase, Plan
 
 from .rendered import Rendered, block, clean, esc, monospaced, muted
 
-__all__ = ["Progress", "render_message"]
+__all__ = ["Planning", "Progress", "render_message"]
 
 INTERVAL = 0.1
 """Seconds between two updates of one line: more often only makes a front end slow."""
+
+PATIENCE = 0.7
+"""Seconds that nobody wonders what takes so long."""
 
 _WORDS = {
     Phase.SOLVE: "solving",
@@ -151,6 +155,53 @@ def _take_package(line: _Line, event: Event) -> None:
 def _megabytes(done: int, total: int) -> str:
     """Bytes of those that are known; not every tool counts them before a package is there."""
     return f"{done / 1_000_000:.1f} of {total / 1_000_000:.1f} MB" if done else f"{total / 1_000_000:.1f} MB"
+
+
+class Planning:
+    """Says what is waited for while there is no plan, once that takes a while. An event sink, to be used in ``with``.
+
+    It is shown where the plan will be, and is gone after the block. With ``quiet`` it only tells what has to end first.
+    """
+
+    def __init__(self, show: Callable[[str, Rendered], None], *, quiet: bool = False) -> None:
+        self._show = show
+        self._quiet = quiet
+        self._lock = threading.Lock()
+        self._text = "planning …"
+        self._shown = self._ended = False
+        self._timer = threading.Timer(PATIENCE, self._begin)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        if not self._quiet:
+            self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._ended = True
+            if self._shown:
+                self._show("plan", Rendered(text="", html="", passing=True))
+
+    def __call__(self, event: Event) -> None:
+        """Take one event: who is asked, or that something else has to end first."""
+        with self._lock:
+            if event.kind is EventKind.WAITING:
+                self._show(f"message-{event.message}", render_message(event))
+            elif event.kind is EventKind.PHASE and event.message:
+                self._text = f"planning: {event.message}"
+                if self._shown and not self._ended:
+                    self._update()
+
+    def _begin(self) -> None:
+        with self._lock:
+            if not self._ended:
+                self._shown = True
+                self._update()
+
+    def _update(self) -> None:
+        self._show("plan", Rendered(text=clean(self._text), html=block(muted(esc(self._text))), passing=True))
 
 
 def render_message(event: Event) -> Rendered:

@@ -38,6 +38,8 @@ class Rendered:
 
     text: str
     html: str
+    passing: bool = False
+    """Whether it only says what goes on: something else takes its place, or nothing (``text`` is empty then)."""
 
 
 def clean(text: object) -> str:

@@ -65,6 +65,7 @@ def ask_conda(context: Context, assignments: Sequence[Assignment], extra: Sequen
         conda=context.conda_settings,
         indexes=context.index_settings,
     )
+    context.tell(f"{choice.engine.name} solves with {context.channels}")
     plan = choice.engine.plan(context.environment, request, events=context.events, cancel=context.cancel)
     return explain(plan, {item.name: item.reason for item in assignments})
 

@@ -14,11 +14,16 @@ from jupyter_pkgmgr.model import (
     Cancellation,
     Ecosystem,
     Environment,
+    Event,
+    EventKind,
     EventSink,
     Package,
+    Phase,
     PolicyKind,
     Request,
     ignore_events,
+    redact,
+    short_location,
 )
 
 __all__ = ["ChannelQuery", "Context", "EngineChoice", "IndexMetadata"]
@@ -62,6 +67,22 @@ class Context:
     index_metadata: IndexMetadata
     events: EventSink = ignore_events
     cancel: Cancellation = field(default_factory=Cancellation)
+
+    def tell(self, message: str) -> None:
+        """Say who is asked next: whoever waits for a plan wants to know what for."""
+        self.events(Event(kind=EventKind.PHASE, phase=Phase.SOLVE, message=redact(message)))
+
+    @cached_property
+    def channels(self) -> str:
+        """The channels as one reads them."""
+        return ", ".join(self.conda_settings.channel_names) if self.conda_settings else ""
+
+    @cached_property
+    def index(self) -> str:
+        """The indexes as one reads them."""
+        indexes = () if self.index_settings.no_index else (self.index_settings.index_url,)
+        places = (*indexes, *self.index_settings.extra_index_urls, *self.index_settings.find_links)
+        return ", ".join(map(short_location, places))
 
     @cached_property
     def conda_owned(self) -> dict[str, Package]:

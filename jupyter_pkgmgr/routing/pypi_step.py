@@ -98,6 +98,8 @@ def _ask(
         options=context.request.options,
         indexes=context.index_settings,
     )
+    if not removing:
+        context.tell(f"{choice.engine.name} asks {context.index}")
     plan = choice.engine.plan(environment, request, events=context.events, cancel=context.cancel)
     return explain(plan, {item.name: item.reason for item in assignments if item.name})
 
