@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jupyter_pkgmgr.engines.guard import wait_for_worker
@@ -26,14 +26,17 @@ class Recovered:
     entry: Entry
     aside: tuple[Path, ...] = ()
     """What was there beside, and was moved out of the way instead of deleted."""
+    revoked: bool = False
+    """Whether it had been committed, and the machine then stopped too soon."""
 
     @property
     def message(self) -> str:
         """What happened, in a sentence."""
         when = self.entry.started.replace("T", " ").removesuffix("+00:00")
         what = f"{self.entry.command or 'a change'} of {when} UTC by {self.entry.user or 'somebody'}"
+        end = "was not on the disk yet when the machine stopped" if self.revoked else "was interrupted"
         where = f"; what was added beside it is in {self.aside[0].parent}" if self.aside else ""
-        return f"{what} was interrupted; everything is as it was before it{where}"
+        return f"{what} {end}; everything is as it was before it{where}"
 
     @property
     def notice(self) -> Notice:
@@ -129,5 +132,5 @@ def _committed(environment: Environment, state: State, journal: Journal) -> Reco
         settled(state, journal)
     else:
         revoke(state, journal)
-        return _interrupted(environment, state, journal)
+        return replace(_interrupted(environment, state, journal), revoked=True)
     return None

@@ -25,7 +25,6 @@ Where the system has no name for a boot (other than Linux) every commit is synce
 
 from __future__ import annotations
 
-import ctypes
 import os
 import stat
 import sys
@@ -97,7 +96,11 @@ def _left(state: State, folder: Path) -> list[str]:
 
 def _sync_file_system(folder: Path) -> bool:
     """``syncfs(2)``; ``False`` where there is none. Thousands of files cost hardly more than one that way."""
-    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None) if sys.platform == "linux" else None
+    if sys.platform != "linux":
+        return False
+    import ctypes  # noqa: PLC0415  rarely of use, and slow to import
+
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
     if syncfs is None:
         return False
     descriptor = os.open(folder, os.O_RDONLY)

@@ -86,7 +86,7 @@ def test_a_change_that_is_not_on_the_disk_is_taken_back(loss: str, environment: 
     restart(environment)
     assert is_unfinished(environment)
     (said,) = use(environment)
-    assert "everything is as it was before" in said
+    assert "was not on the disk yet when the machine stopped; everything is as it was before" in said
     assert tree(environment.prefix) == before
     assert [entry.result for entry in read_entries(environment)] == [Result.RECOVERED]
     assert not is_unfinished(environment)
