@@ -494,6 +494,9 @@ class PackageService:
     def _recover(self, environment: Environment) -> None:
         """Take back what was interrupted before anything is read.
 
+        An engine that outlived its ``%pkg`` isn't waited for: what is read then may be half of its change. Only
+        changes wait for it, and :meth:`doctor` tells.
+
         Where that can't be done, reading goes on: this user may be allowed to do nothing else, and has to see what
         there is. Whoever wants to change the environment is told.
         """
