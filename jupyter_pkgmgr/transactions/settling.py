@@ -73,8 +73,9 @@ def settle(state: State, journal: Journal) -> None:
         If it can't be written.
     """
     paths = _left(state, state.of(journal.id))
-    if len(paths) <= _FEW or not _sync_file_system(state.folder):
-        sync_all(paths)
+    readable = [path for path in paths if os.access(path, os.R_OK)]
+    if len(readable) == len(paths) <= _FEW or not _sync_file_system(state.folder):
+        sync_all(readable)
     settled(state, journal)
 
 
@@ -91,7 +92,7 @@ def _left(state: State, folder: Path) -> list[str]:
     there = {state.path(place) for place, sign in files.left.items() if sign and sign.type in {"file", "directory"}}
     above = {os.path.dirname(state.path(place)) for place in files.left}
     own = (folder / ENTRY, folder / FILES, folder)
-    return [path for path in (*there, *above, *map(os.fspath, own)) if os.access(path, os.R_OK)]
+    return [path for path in (*there, *above, *map(os.fspath, own)) if os.path.lexists(path)]
 
 
 def _sync_file_system(folder: Path) -> bool:
@@ -118,6 +119,8 @@ def _sync_file_system(folder: Path) -> bool:
 def has_reached_the_disk(state: State, journal: Journal) -> bool:
     """Whether all that a committed transaction left has outlasted the stop of the machine."""
     folder = state.of(journal.id)
+    if not folder.is_dir():
+        return True  # deleted by hand: there is nothing to tell by, and nothing to restore from
     entry, files = read_entry(folder), read_files(folder)
     if entry.result not in (Result.COMMITTED, Result.UNREADABLE) or folder.stat().st_ino != journal.inode:
         return True  # what was rolled back is synced; a copy of the environment is as whole as what was copied

@@ -160,6 +160,26 @@ def test_in_the_same_boot_the_next_change_brings_it_to_the_disk(environment: Env
         assert not (own / "manifest").exists()
 
 
+def test_without_the_transaction_s_folder_nothing_is_touched(environment: Environment) -> None:
+    commit(environment)
+    restart(environment)
+    shutil.rmtree(state_of(environment).transactions)
+    (environment.prefix / SITE / "new/x.py").unlink()
+    after = tree(environment.prefix)
+    assert use(environment) == []
+    assert tree(environment.prefix) == after
+    assert not is_unfinished(environment)
+
+
+@pytest.mark.parametrize("count", [1, 200])
+def test_files_of_any_number_and_mode_are_brought_to_the_disk(count: int, environment: Environment) -> None:
+    with change(environment):
+        for number in range(count):
+            (environment.prefix / f"share/{number}").touch(mode=0o200)
+    with hold(environment, Owner.here(), events=ignore_events, cancel=Cancellation()):
+        assert not state_of(environment).settling.exists()
+
+
 def test_a_revocation_that_is_stopped_is_begun_again(environment: Environment) -> None:
     """The power goes again: the entry is gone, the journal is back in its place."""
     before = tree(environment.prefix)
