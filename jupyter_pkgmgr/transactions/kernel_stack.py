@@ -26,11 +26,11 @@ _TIMEOUT = 120.0
 
 def stack_at_risk(plan: Plan, before: Inventory, cancel: Cancellation) -> bool:
     """Whether the plan touches what the environment's kernel is made of, and that can be imported now."""
-    root = _root(before)
-    if root is None:
+    touched = {package.key for change in plan.changes for package in replaced(change, before)}
+    root = _root(before) if touched else None
+    if root is None or touched.isdisjoint(before.closure((root, "python"))):
         return False
-    touched = {package.key for change in plan.changes for package in (*replaced(change, before), change.package)}
-    return not touched.isdisjoint(before.closure((root, "python"))) and not _failure(before.environment, root, cancel)
+    return not _failure(before.environment, root, cancel)
 
 
 def check_kernel_stack(plan: Plan, after: Inventory, cancel: Cancellation) -> None:
@@ -53,7 +53,7 @@ def check_kernel_stack(plan: Plan, after: Inventory, cancel: Cancellation) -> No
             f"the kernel could not start any more: {failure}",
             reference="kernel-stack",
             context=tuple(f"{root} needs {package.name} {package.version}" for package in packages),
-            hint="%pkg show NAME lists other versions",
+            hint=f"%pkg show {packages[0].name} lists other versions" if packages else None,
         )
 
 
