@@ -10,7 +10,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 from packaging.utils import canonicalize_name
@@ -45,6 +45,7 @@ from jupyter_pkgmgr.model import (
     ignore_events,
     redact,
 )
+from jupyter_pkgmgr.model.answers import Details, Hint, Reasons, SearchAnswer, SearchHit, SettingsInForce
 from jupyter_pkgmgr.model.errors import CatalogError, PackageNotFoundError, PkgError, VersionNotFoundError
 from jupyter_pkgmgr.routing import Context, EngineChoice, check_policies, choose_engine, conda_candidates, make_plan
 from jupyter_pkgmgr.transactions import (
@@ -80,72 +81,6 @@ __all__ = [
     "UndoPlan",
     "in_force",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchHit:
-    """One package that a search found."""
-
-    name: str
-    version: str
-    ecosystem: Ecosystem
-    origin: str
-    summary: str = ""
-    installed: str = ""
-    """The version that is installed, if it is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchAnswer:
-    """What a search found, best match first, and what has to be said about it."""
-
-    query: str
-    hits: tuple[SearchHit, ...]
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Details:
-    """Everything about one package."""
-
-    name: str
-    installed: tuple[Package, ...] = ()
-    source: str = ""
-    """Where it would be taken from."""
-    versions: tuple[str, ...] = ()
-    """Available ones there, newest first."""
-    summary: str = ""
-    license: str = ""
-    imports: tuple[str, ...] = ()
-    depends: tuple[str, ...] = ()
-    needed_by: tuple[str, ...] = ()
-    files: int = 0
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reasons:
-    """Who needs a package: chains of names, each from something nobody needs down to the package."""
-
-    package: Package
-    chains: tuple[tuple[str, ...], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingsInForce:
-    """Settings as (name, value and source) lines; secrets redacted."""
-
-    summary: tuple[tuple[str, str], ...]
-    everything: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hint:
-    """What to type so that a missing import works."""
-
-    package: str
-    command: str
-    text: str
 
 
 class PackageService:
