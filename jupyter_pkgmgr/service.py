@@ -7,6 +7,7 @@ and hands plans to be applied. Its methods may be called from any thread.
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -156,6 +157,7 @@ class PackageService:
     def __init__(self, engines: Mapping[str, Engine] | None = None, *, face: str = "") -> None:
         self._engines = dict(engines or default_engines())
         self._face = face
+        self._job = ""
 
     def __enter__(self) -> Self:
         return self
@@ -166,6 +168,15 @@ class PackageService:
     def close(self) -> None:
         """End the worker processes."""
         self._reader.close()
+
+    def on_behalf(self, *, face: str, job: str = "") -> PackageService:
+        """The same service, engines included, for work that the history is to ascribe to this face and this job."""
+        other = copy.copy(self)
+        other._face, other._job = face, job  # noqa: SLF001  an object of this very class
+        return other
+
+    def _owner(self, command: str = "") -> Owner:
+        return Owner.here(face=self._face, command=command, job=self._job)
 
     # --- change ----------------------------------------------------------------------------------------------------
 
@@ -185,7 +196,7 @@ class PackageService:
             If there is no plan.
         """
         cancel = cancel or Cancellation()
-        owner = Owner.here(face=self._face, command=request.command)
+        owner = self._owner(request.command)
         recovered = recover(environment, owner, events=events, cancel=cancel)
         plan = self._plan_beside_others(environment, request, events=events, cancel=cancel)
         if plan is None:
@@ -271,7 +282,7 @@ class PackageService:
             plan,
             self._engines,
             read_inventory(plan.environment),
-            owner=Owner.here(face=self._face, command=plan.request.command),
+            owner=self._owner(plan.request.command),
             events=events,
             cancel=cancel,
             replan=replan if replanned is not None else None,
@@ -293,7 +304,7 @@ class PackageService:
         PkgError
             If there is nothing to undo, or something else has changed the same files since.
         """
-        owner = Owner.here(face=self._face, command=request.command)
+        owner = self._owner(request.command)
         recovered = recover(environment, owner, events=events, cancel=cancel or Cancellation())
         undo = plan_undo(environment, request, which)
         ecosystems = {change.package.ecosystem for change in undo.plan.changes}
@@ -311,8 +322,20 @@ class PackageService:
         PkgError
             For whatever else goes wrong.
         """
-        owner = Owner.here(face=self._face, command=undo.plan.request.command)
+        owner = self._owner(undo.plan.request.command)
         return apply_undo(undo, owner=owner, events=events, cancel=cancel or Cancellation())
+
+    def recover(
+        self, environment: Environment, *, events: EventSink = ignore_events, cancel: Cancellation | None = None
+    ) -> None:
+        """Take back what was interrupted, if anything was; waits for what is still under way.
+
+        Raises
+        ------
+        PkgError
+            If it can't be taken back.
+        """
+        recover(environment, self._owner(), events=events, cancel=cancel or Cancellation())
 
     # --- read ------------------------------------------------------------------------------------------------------
 
@@ -329,7 +352,7 @@ class PackageService:
         self, environment: Environment, *, files: bool = False, cancel: Cancellation | None = None
     ) -> tuple[Problem, ...]:
         """What is wrong in the environment, each with what mends it; ``files`` has every file's hash checked."""
-        return examine(environment, Owner.here(face=self._face, command="doctor"), files=files, cancel=cancel)
+        return examine(environment, self._owner("doctor"), files=files, cancel=cancel)
 
     def search(self, environment: Environment, query: str, *, limit: int = 20) -> SearchAnswer:
         """Look for packages in the channels (in a conda environment) and in the indexes, side by side."""
@@ -463,7 +486,7 @@ class PackageService:
         there is. Whoever wants to change the environment is told.
         """
         with contextlib.suppress(PkgError):
-            owner = Owner.here(face=self._face)
+            owner = self._owner()
             recover(environment, owner, events=ignore_events, cancel=Cancellation(), wait=False)
 
     # --- engines ---------------------------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ class Outcome:
     changed_files: tuple[Path, ...] = ()
     """Files that were removed or replaced: what a kernel compares with its loaded modules."""
     warnings: tuple[Notice, ...] = ()
+    transaction: str = ""
+    """Its name in the history; empty where there was nothing to do."""
 
     @property
     def changes(self) -> tuple[Change, ...]:

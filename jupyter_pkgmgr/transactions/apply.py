@@ -82,6 +82,7 @@ def apply_plan(
         seconds=time.monotonic() - started,
         fingerprint=after.fingerprint,
         changed_files=tuple(path for path, digest in going.items() if digest is None or digest != _digest(path)),
+        transaction=work.id,
     )
 
 

@@ -74,9 +74,11 @@ class Owner:
     command: str
     started: str
     """ISO 8601, UTC."""
+    job: str = ""
+    """The job that it is part of, where there is one."""
 
     @classmethod
-    def here(cls, *, face: str = "", command: str = "") -> Owner:
+    def here(cls, *, face: str = "", command: str = "", job: str = "") -> Owner:
         """The running process, now."""
         return cls(
             pid=os.getpid(),
@@ -85,6 +87,7 @@ class Owner:
             face=face,
             command=redact(command),
             started=datetime.now(UTC).isoformat(timespec="seconds"),
+            job=job,
         )
 
     def to_json(self) -> dict[str, Any]:

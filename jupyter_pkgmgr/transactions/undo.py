@@ -431,6 +431,7 @@ def apply_undo(undo: UndoPlan, *, owner: Owner, events: EventSink, cancel: Cance
                 for place, then in was.items()
                 if then is not None and then != _looks(found.files[place])
             ),
+            transaction=work.id,
         )
 
 
