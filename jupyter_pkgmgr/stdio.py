@@ -110,8 +110,7 @@ class _Peer:
         command = parse_line(line, base=base) if cell is None else parse_cell(line, str(cell), base=base)
 
         def show(key: str, rendered: Rendered) -> None:
-            data = {"text/plain": rendered.text, "text/html": rendered.html}
-            self.send({"id": number, "display": {"key": key, "data": data}})
+            self.send({"id": number, "display": {"key": key, "data": rendered.data}})
 
         def show_json(key: str, rendered: Rendered) -> None:
             """With ``--json`` only the final document is shown."""
