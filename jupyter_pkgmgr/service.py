@@ -9,15 +9,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Self
 
-from packaging.utils import canonicalize_name
-
-from jupyter_pkgmgr import names
-from jupyter_pkgmgr.catalog import CondaCatalog, PackageMetadata, PyPICatalog, VersionList
+from jupyter_pkgmgr import lookup
+from jupyter_pkgmgr.catalog import PackageMetadata, PyPICatalog
 from jupyter_pkgmgr.engines import default_engines
 from jupyter_pkgmgr.engines.conda_executables import available_executables
 from jupyter_pkgmgr.engines.protocol import Engine
@@ -31,6 +28,20 @@ from jupyter_pkgmgr.environments import (
     with_channels,
 )
 from jupyter_pkgmgr.inventory import Inventory, Problem, fingerprint, read_inventory
+from jupyter_pkgmgr.lookup import (
+    Details,
+    Hint,
+    Names,
+    NewerVersion,
+    Outdated,
+    PackageVersions,
+    Reasons,
+    SearchAnswer,
+    SearchHit,
+    SettingsInForce,
+    Sources,
+    VersionRow,
+)
 from jupyter_pkgmgr.model import (
     Cancellation,
     Ecosystem,
@@ -38,16 +49,14 @@ from jupyter_pkgmgr.model import (
     EventSink,
     Options,
     Outcome,
-    Package,
     Plan,
     Request,
     SpecKind,
     Verb,
     ignore_events,
-    redact,
 )
 from jupyter_pkgmgr.model.errors import CatalogError, PackageNotFoundError, PkgError, VersionNotFoundError
-from jupyter_pkgmgr.routing import Context, EngineChoice, check_policies, choose_engine, conda_candidates, make_plan
+from jupyter_pkgmgr.routing import Context, EngineChoice, check_policies, choose_engine, make_plan
 from jupyter_pkgmgr.transactions import (
     Entry,
     Owner,
@@ -68,81 +77,20 @@ __all__ = [
     "Details",
     "Entry",
     "Hint",
+    "Names",
+    "NewerVersion",
+    "Outdated",
     "PackageService",
+    "PackageVersions",
     "Reasons",
     "Result",
     "SearchAnswer",
     "SearchHit",
     "SettingsInForce",
     "UndoPlan",
+    "VersionRow",
     "in_force",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchHit:
-    """One package that a search found."""
-
-    name: str
-    version: str
-    ecosystem: Ecosystem
-    origin: str
-    summary: str = ""
-    installed: str = ""
-    """The version that is installed, if it is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchAnswer:
-    """What a search found, best match first, and what has to be said about it."""
-
-    query: str
-    hits: tuple[SearchHit, ...]
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Details:
-    """Everything about one package."""
-
-    name: str
-    installed: tuple[Package, ...] = ()
-    source: str = ""
-    """Where it would be taken from."""
-    versions: tuple[str, ...] = ()
-    """Available ones there, newest first."""
-    summary: str = ""
-    license: str = ""
-    imports: tuple[str, ...] = ()
-    depends: tuple[str, ...] = ()
-    needed_by: tuple[str, ...] = ()
-    files: int = 0
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reasons:
-    """Who needs a package: chains of names, each from something nobody needs down to the package."""
-
-    package: Package
-    chains: tuple[tuple[str, ...], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingsInForce:
-    """Settings as (name, value and source) lines; secrets redacted."""
-
-    summary: tuple[tuple[str, str], ...]
-    everything: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hint:
-    """What to type so that a missing import works."""
-
-    package: str
-    command: str
-    text: str
 
 
 class PackageService:
@@ -157,6 +105,7 @@ class PackageService:
     def __init__(self, engines: Mapping[str, Engine] | None = None, *, face: str = "") -> None:
         self._engines = dict(engines or default_engines())
         self._face = face
+        self._sources = Sources(self._reader)
         self._job = ""
 
     def __enter__(self) -> Self:
@@ -166,7 +115,8 @@ class PackageService:
         self.close()
 
     def close(self) -> None:
-        """End the worker processes."""
+        """End the worker processes, and give back connections."""
+        self._sources.close()
         self._reader.close()
 
     def on_behalf(self, *, face: str, job: str = "") -> PackageService:
@@ -356,24 +306,7 @@ class PackageService:
 
     def search(self, environment: Environment, query: str, *, limit: int = 20) -> SearchAnswer:
         """Look for packages in the channels (in a conda environment) and in the indexes, side by side."""
-        inventory = self._inventory(environment)
-        searches = [self._search_pypi] if environment.python else []
-        if environment.is_conda:
-            searches.insert(0, self._search_conda)
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            answers = list(pool.map(lambda search: search(environment, query, limit), searches))
-        found = [replace(hit, installed=_version_here(inventory, hit)) for hits, _ in answers for hit in hits]
-        notes = tuple(note for _, notes in answers for note in notes)
-        exact = canonicalize_name(query)
-        found.sort(key=lambda hit: (canonicalize_name(hit.name) != exact, not hit.name.startswith(query)))
-        return SearchAnswer(query=query, hits=tuple(found[:limit]), notes=notes)
-
-    def _search_conda(self, environment: Environment, query: str, limit: int) -> tuple[list[SearchHit], list[str]]:
-        return _searched(CondaCatalog(read_conda_settings(environment), self._reader), query, limit)
-
-    def _search_pypi(self, environment: Environment, query: str, limit: int) -> tuple[list[SearchHit], list[str]]:
-        with PyPICatalog(read_index_settings(environment)) as catalog:
-            return _searched(catalog, query, limit)
+        return lookup.search(self._sources, self._inventory(environment), query, limit=limit)
 
     def show(self, environment: Environment, name: str) -> Details:
         """Everything about one package, installed or not.
@@ -383,42 +316,29 @@ class PackageService:
         PackageNotFoundError
             If it is neither installed nor available.
         """
-        inventory = self._inventory(environment)
-        installed = _find(inventory, name)
-        catalog, available_name = self._catalog_for(environment, name, installed)
-        notes: list[str] = []
-        versions: VersionList | None = None
-        metadata: PackageMetadata | None = None
-        if catalog is not None:
-            try:
-                versions = catalog.versions(available_name)
-                metadata = catalog.metadata(available_name, versions.newest.version if versions.newest else "")
-            except PackageNotFoundError:
-                if not installed:
-                    raise
-            except CatalogError as error:
-                notes.append(error.message)
-            finally:
-                if isinstance(catalog, PyPICatalog):
-                    catalog.close()
-        return _details(inventory, name, installed, versions, metadata, notes)
+        return lookup.show(self._sources, self._inventory(environment), name)
 
-    def _catalog_for(
-        self, environment: Environment, name: str, installed: Sequence[Package]
-    ) -> tuple[CondaCatalog | PyPICatalog | None, str]:
-        """The catalog that knows the package, and its name there: its owner's, or where it would come from."""
-        owner = installed[0].ecosystem if installed else None
-        if environment.is_conda and owner is not Ecosystem.PYPI:
-            catalog = CondaCatalog(read_conda_settings(environment), self._reader)
-            candidates = (installed[0].name,) if installed else conda_candidates(name)
-            there = next((item for item in candidates if catalog.exists(item)), None)
-            if there is not None:
-                return catalog, there
-            if owner is Ecosystem.CONDA:
-                return None, name
-        if environment.python is None:
-            return None, name
-        return PyPICatalog(read_index_settings(environment)), name
+    def versions(self, environment: Environment, name: str, *, ecosystem: Ecosystem | None = None) -> PackageVersions:
+        """Every version of a package, from where it would come or from the ecosystem that is named; newest first.
+
+        Raises
+        ------
+        PackageNotFoundError
+            If there is no such package.
+        """
+        return lookup.list_versions(self._sources, self._inventory(environment), name, ecosystem=ecosystem)
+
+    def outdated(self, environment: Environment, *, cancel: Cancellation | None = None) -> Outdated:
+        """The installed packages of which a newer version fits this Python and this machine.
+
+        What can't be looked up is told in the notes.
+        """
+        inventory = self._inventory(environment)
+        return lookup.find_outdated(self._sources, inventory, cancel=cancel or Cancellation())
+
+    def names(self, environment: Environment) -> Names:
+        """Every name of a package that can be completed."""
+        return lookup.all_names(self._sources, environment)
 
     def why(self, environment: Environment, name: str) -> Reasons:
         """Who needs a package.
@@ -428,52 +348,15 @@ class PackageService:
         PackageNotFoundError
             If it isn't installed.
         """
-        inventory = self._inventory(environment)
-        found = _find(inventory, name)
-        if not found:
-            raise PackageNotFoundError(
-                f"{name} is not installed", reference="not-installed", hint="%pkg list shows what is"
-            )
-        return Reasons(package=found[0], chains=tuple(_chains(inventory, found[0])))
+        return lookup.why(self._inventory(environment), name)
 
     def settings(self, environment: Environment) -> SettingsInForce:
         """Which channels, indexes and engines would be used, and where that was said."""
-        summary: list[tuple[str, str]] = []
-        everything: list[tuple[str, str]] = []
-        if environment.is_conda:
-            conda = read_conda_settings(environment)
-            summary.append(("channels", f"{', '.join(conda.channel_names)} ({conda.channel_priority} priority)"))
-            everything += [
-                (item.name, f"{_in_words(item.value)} ({item.source})")
-                for item in conda.settings
-                if item.name != "channels"
-            ]
-        if environment.python:
-            indexes = read_index_settings(environment)
-            summary.append(("index", f"{redact(indexes.index_url)} ({indexes.source})"))
-            sources = dict(indexes.sources)
-            summary += [
-                (label, f"{_in_words(values)} ({sources.get(name, 'default')})")
-                for label, name, values in (
-                    ("more indexes", "extra_index_urls", indexes.extra_index_urls),
-                    ("links", "find_links", indexes.find_links),
-                )
-                if values
-            ]
-            everything += [(name, source) for name, source in indexes.sources]
-        return SettingsInForce(summary=tuple(summary), everything=(*summary, *everything))
+        return lookup.settings_in_force(environment)
 
     def missing_import(self, environment: Environment, module: str) -> Hint | None:
         """What to install so that ``import module`` works; ``None`` where nobody knows or it is there already."""
-        inventory = self._inventory(environment)
-        known = names.for_import(module)
-        if known is None or inventory.packages_for_import(module):
-            return None
-        package = known.conda[0] if environment.is_conda and known.conda else known.pypi[0]
-        if _find(inventory, package):
-            return None
-        command = f"%pkg install {package}"
-        return Hint(package=package, command=command, text=f"{module} comes with {package}: {command}")
+        return lookup.missing_import(self._inventory(environment), module)
 
     def _inventory(self, environment: Environment) -> Inventory:
         self._recover(environment)
@@ -507,15 +390,6 @@ class PackageService:
         )
 
 
-def _in_words(value: object) -> str:
-    """A setting's value as one reads it: lists and maps without brackets; secrets redacted."""
-    if isinstance(value, Mapping):
-        return redact(", ".join(f"{key}: {item}" for key, item in value.items())) or "none"
-    if isinstance(value, list | tuple):
-        return redact(", ".join(map(str, value))) or "none"
-    return redact(str(value))
-
-
 def _conda_settings(environment: Environment, options: Options) -> CondaSettings | None:
     if not environment.is_conda:
         return None
@@ -544,32 +418,6 @@ def _requires(settings: IndexSettings, versions: Mapping[str, str]) -> dict[str,
     return {item.name: item.depends for item in found.values() if isinstance(item, PackageMetadata)}
 
 
-def _details(
-    inventory: Inventory,
-    name: str,
-    installed: tuple[Package, ...],
-    versions: VersionList | None,
-    metadata: PackageMetadata | None,
-    notes: Sequence[str],
-) -> Details:
-    here = installed[0] if installed else None
-    newest = versions.newest if versions else None
-    stale = versions.freshness.note if versions else ""
-    return Details(
-        name=here.name if here else versions.name if versions else name,
-        installed=installed,
-        source=redact(newest.origins[0]) if newest and newest.origins else "",
-        versions=tuple(item.version for item in versions.versions if not item.yanked) if versions else (),
-        summary=(metadata.summary if metadata else "") or (here.summary if here else ""),
-        license=(here.license if here else "") or (metadata.license if metadata else ""),
-        imports=tuple(sorted({item for package in installed for item in inventory.imports(package)})),
-        depends=here.depends if here else metadata.depends if metadata else (),
-        needed_by=tuple(sorted({item.name for package in installed for item in inventory.dependents(package)})),
-        files=sum(len(inventory.files(package)) for package in installed),
-        notes=(*notes, *(versions.notes if versions else ()), *((stale,) if stale else ())),
-    )
-
-
 def _with_alternatives(error: CatalogError, context: Context) -> CatalogError:
     """Say what there is instead: near names, and the versions that exist. A resolver doesn't tell."""
     with PyPICatalog(context.index_settings) as catalog:
@@ -588,53 +436,3 @@ def _with_alternatives(error: CatalogError, context: Context) -> CatalogError:
             except CatalogError:
                 return error
     return error
-
-
-def _searched(catalog: CondaCatalog | PyPICatalog, query: str, limit: int) -> tuple[list[SearchHit], list[str]]:
-    """Hits and notes; a catalog that can't be reached is a note, so that the other one still answers."""
-    try:
-        result = catalog.search(query, limit=limit)
-        versions = catalog.versions_many(package.name for package in result.packages)
-    except CatalogError as error:
-        return [], [error.message]
-    notes = [note for note in (result.note, result.freshness.note) if note]
-    return [_hit(package, versions.get(package.name)) for package in result.packages], notes
-
-
-def _hit(package: Package, versions: VersionList | PkgError | None) -> SearchHit:
-    newest = versions.newest if isinstance(versions, VersionList) else None
-    return SearchHit(
-        name=package.name,
-        version=newest.version if newest else package.version,
-        ecosystem=package.ecosystem,
-        origin=redact(newest.origins[0]) if newest and newest.origins else package.ecosystem.value,
-        summary=package.summary,
-    )
-
-
-def _version_here(inventory: Inventory, hit: SearchHit) -> str:
-    found = inventory.conda(hit.name) if hit.ecosystem is Ecosystem.CONDA else inventory.pypi(hit.name)
-    return found.version if found else ""
-
-
-def _find(inventory: Inventory, name: str) -> tuple[Package, ...]:
-    owner = inventory.distribution(name)
-    return inventory.find(name) or ((owner[0],) if owner else ())
-
-
-def _chains(inventory: Inventory, package: Package, *, limit: int = 10) -> list[tuple[str, ...]]:
-    """Shortest chains from packages that nobody needs, or that were requested, down to this one."""
-    chains: list[tuple[str, ...]] = []
-    seen = {package.key}
-    level: list[tuple[Package, tuple[str, ...]]] = [(package, (package.name,))]
-    while level and len(chains) < limit:
-        following: list[tuple[Package, tuple[str, ...]]] = []
-        for item, chain in level:
-            parents = [parent for parent in inventory.dependents(item) if parent.key not in seen]
-            if len(chain) > 1 and (item.requested or not parents):
-                chains.append(chain)
-            for parent in parents:
-                seen.add(parent.key)
-                following.append((parent, (parent.name, *chain)))
-        level = following
-    return chains[:limit]

@@ -18,6 +18,7 @@ LAYERS = (
     "catalog",
     "engines",
     "routing",
+    "lookup",
     "transactions",
     "service",
     "commands",
