@@ -24,6 +24,8 @@ LAYERS = (
     "commands",
     "render",
     "verbs",
+    "jobs",
+    "api",
     "stdio",
     "cli",
 )
