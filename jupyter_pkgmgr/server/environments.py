@@ -12,7 +12,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,7 +32,7 @@ from jupyter_pkgmgr.environments import (
 from jupyter_pkgmgr.model import Environment
 from jupyter_pkgmgr.model.errors import EnvironmentProblem, PkgError
 
-from .host import RunningKernel
+from .jupyter import RunningKernel
 from .kernels import KernelRegistry, KnownKernel
 
 __all__ = ["EnvironmentFinder", "Findings", "Found", "KernelFinding"]
@@ -49,8 +49,8 @@ LIMIT = 500
 """Environments in one list: a shared conda installation can have thousands."""
 
 
-class Host(Protocol):
-    """What is asked of Jupyter: :class:`.host.JupyterHost`."""
+class Jupyter(Protocol):
+    """What is asked of Jupyter: :class:`.jupyter.JupyterFacts`."""
 
     def running(self) -> tuple[RunningKernel, ...]:
         """The kernels that run."""
@@ -103,8 +103,8 @@ class _Place:
 class EnvironmentFinder:
     """Finds environments and remembers them for seconds. Thread-safe."""
 
-    def __init__(self, host: Host, kernels: KernelRegistry, *, server: Path | None = None) -> None:
-        self._host = host
+    def __init__(self, jupyter: Jupyter, kernels: KernelRegistry, *, server: Path | None = None) -> None:
+        self._jupyter = jupyter
         self._kernels = kernels
         self._server = server or Path(sys.prefix)
         self._pool = ThreadPoolExecutor(PROBES, thread_name_prefix="pkgmgr-probe")
@@ -138,10 +138,9 @@ class EnvironmentFinder:
 
     def _places(self, notes: list[str]) -> Iterator[_Place]:
         yield self._own()
-        for kernel in self._host.running():
-            known = self._kernels.get(kernel.id) or KnownKernel(id=kernel.id)
-            yield from (place for _, place in self._kernel_places(kernel, known)[:1])
-        for name, spec in self._host.kernelspecs().items():
+        for kernel in self._jupyter.running():
+            yield from (place for _, place in self._kernel_places(kernel)[:1])
+        for name, spec in self._jupyter.kernelspecs().items():
             yield self._kernelspec_place(f"kernelspec {name}", spec, cwd=None, kernelspecs=(name,))
         yield from self._conda_places(notes)
 
@@ -164,12 +163,18 @@ class EnvironmentFinder:
 
     # --- one kernel's ----------------------------------------------------------------------------------------------
 
+    def of_kernels(self, kernels: Sequence[RunningKernel]) -> tuple[KernelFinding, ...]:
+        """The environments of several kernels, looked for at the same time."""
+        for kernel in kernels:
+            for _, place in self._kernel_places(kernel):
+                self._look(place)
+        return tuple(self.of_kernel(kernel) for kernel in kernels)
+
     def of_kernel(self, kernel: RunningKernel) -> KernelFinding:
         """The environment of a kernel: what it told counts, then its kernelspec, then its process; all are compared."""
-        known = self._kernels.get(kernel.id) or KnownKernel(id=kernel.id)
         answers: list[tuple[str, Environment]] = []
         problem: PkgError | None = None
-        for witness, place in self._kernel_places(kernel, known):
+        for witness, place in self._kernel_places(kernel):
             try:
                 answers.append((witness, self._look(place).result(PATIENCE)))
             except (PkgError, TimeoutError) as error:
@@ -181,8 +186,9 @@ class EnvironmentFinder:
             return KernelFinding(problem=problem or _nothing_known(kernel))
         return KernelFinding(environment=answers[0][1], mismatch=_mismatch(answers))
 
-    def _kernel_places(self, kernel: RunningKernel, known: KnownKernel) -> list[tuple[str, _Place]]:
+    def _kernel_places(self, kernel: RunningKernel) -> list[tuple[str, _Place]]:
         """Where a kernel's environment may be, most trustworthy first."""
+        known = self._kernels.get(kernel.id) or KnownKernel(id=kernel.id)
         if known.is_remote:
             return []
         places = []
@@ -219,16 +225,6 @@ class EnvironmentFinder:
         )
 
     # --- looking ---------------------------------------------------------------------------------------------------
-
-    def again(self, environment: Environment) -> Environment:
-        """The same environment as it is now: its policies, its interpreter.
-
-        Raises
-        ------
-        EnvironmentProblem
-            If it is gone.
-        """
-        return self._look(self._folder_place(str(environment.prefix), environment.prefix)).result(PATIENCE)
 
     def _look(self, place: _Place) -> Future[Environment]:
         """Look in a place, unless somebody does already or did a moment ago."""

@@ -1,97 +1,87 @@
-"""What Jupyter itself knows: kernels that run and kernelspecs. Asked from any thread, answered on the event loop."""
+"""What the API asks of this server: environments, kernels, settings."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from jupyter_client.provisioning.local_provisioner import LocalProvisioner
-from jupyter_core.utils import ensure_async
-from jupyter_server.serverapp import ServerApp
+from jupyter_pkgmgr.api import Environments, Kernel
 
-__all__ = ["JupyterHost", "RunningKernel"]
+from .environments import EnvironmentFinder, KernelFinding
+from .jupyter import JupyterFacts, RunningKernel
+from .kernels import Attachment, KernelRegistry, KnownKernel
 
-T = TypeVar("T")
-PATIENCE = 30.0
-"""Seconds for the event loop or a gateway to answer."""
+__all__ = ["ServerHost"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunningKernel:
-    """One kernel as its manager tells."""
-
-    id: str
-    name: str
-    """Its kernelspec's."""
-    display_name: str
-    language: str
-    kernelspec: Mapping[str, Any]
-    """Content of its ``kernel.json``."""
-    local: bool
-    """Whether its process was started on this machine."""
-    pid: int | None
-    cwd: Path | None
+OPENAPI = Path(__file__).with_name("openapi.yaml")
 
 
-class JupyterHost:
-    """The running Jupyter server, for those who don't live on its event loop."""
+class ServerHost:
+    """A :class:`jupyter_pkgmgr.api.Host`. Called from threads; the event loop is asked, never blocked."""
 
-    def __init__(self, serverapp: ServerApp, loop: asyncio.AbstractEventLoop) -> None:
-        self._app = serverapp
-        self._loop = loop
+    def __init__(
+        self,
+        *,
+        jupyter: JupyterFacts,
+        finder: EnvironmentFinder,
+        registry: KernelRegistry,
+        environments: Environments,
+        settings: Callable[[], Mapping[str, Any]],
+    ) -> None:
+        self._jupyter = jupyter
+        self._finder = finder
+        self._registry = registry
+        self._environments = environments
+        self._settings = settings
 
-    def running(self) -> tuple[RunningKernel, ...]:
-        """The kernels that run."""
-        return self._ask(self._running())
+    def discover(self) -> Sequence[str]:
+        """Register every environment that is written down somewhere, and forget those whose folder is gone."""
+        findings = self._finder.find()
+        for found in findings.environments:
+            self._environments.register(found.environment, kernelspecs=found.kernelspecs)
+        for known in self._environments.known():
+            if not known.environment.prefix.is_dir():
+                self._environments.forget(known.id)
+        return findings.notes
 
-    def kernelspecs(self) -> dict[str, Mapping[str, Any]]:
-        """Each kernelspec's ``kernel.json`` by name, with its ``resource_dir``."""
-        return self._ask(self._kernelspecs())
+    def kernels(self) -> Sequence[Kernel]:
+        """Every kernel that runs, with the environment it runs in."""
+        running = self._jupyter.running()
+        findings = self._finder.of_kernels(running)
+        return [self._kernel(kernel, finding) for kernel, finding in zip(running, findings, strict=True)]
 
-    def _ask(self, question: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(question, self._loop).result(PATIENCE)
+    def kernel(self, kernel: str) -> Kernel | None:
+        """One of them."""
+        running = next((item for item in self._jupyter.running() if item.id == kernel), None)
+        return self._kernel(running, self._finder.of_kernel(running)) if running else None
 
-    async def _running(self) -> tuple[RunningKernel, ...]:
-        manager: Any = self._app.kernel_manager
-        models: list[Mapping[str, Any]] = await ensure_async(manager.list_kernels())
-        kernels = [_running_kernel(model, manager) for model in models]
-        return tuple(kernel for kernel in kernels if kernel is not None)
+    def judged(self, kernel: str, transaction: str, verdict: Mapping[str, Any]) -> None:  # noqa: ARG002  the latest counts
+        """Remember what a kernel said of the latest change."""
+        self._registry.note(kernel, verdict=verdict)
 
-    async def _kernelspecs(self) -> dict[str, Mapping[str, Any]]:
-        manager: Any = self._app.kernel_spec_manager
-        specs: Mapping[str, Any] = await ensure_async(manager.get_all_specs())
-        return {name: {**item["spec"], "resource_dir": item.get("resource_dir", "")} for name, item in specs.items()}
+    def settings(self) -> Mapping[str, Any]:
+        """What the front ends need to know of the configuration."""
+        return self._settings()
 
+    def openapi(self) -> str:
+        """The description of the whole API."""
+        return OPENAPI.read_text(encoding="utf-8")
 
-def _running_kernel(model: Mapping[str, Any], manager: Any) -> RunningKernel | None:
-    try:
-        kernel = manager.get_kernel(model["id"])
-    except KeyError:  # it ended between two questions
-        return None
-    spec: Any = getattr(kernel, "kernel_spec", None)  # a gateway's kernel has none
-    provisioner = getattr(kernel, "provisioner", None)
-    local = isinstance(provisioner, LocalProvisioner)
-    pid = getattr(provisioner, "pid", None) if local else None
-    return RunningKernel(
-        id=str(model["id"]),
-        name=str(model["name"]),
-        display_name=getattr(spec, "display_name", "") or str(model["name"]),
-        language=(getattr(spec, "language", "") or "").lower(),
-        kernelspec={**spec.to_dict(), "resource_dir": spec.resource_dir} if hasattr(spec, "to_dict") else {},
-        local=local,
-        pid=pid,
-        cwd=_cwd(pid),
-    )
-
-
-def _cwd(pid: int | None) -> Path | None:
-    """Where a process is; Linux tells."""
-    if pid is None:
-        return None
-    try:
-        return Path(f"/proc/{pid}/cwd").readlink()
-    except OSError:
-        return None
+    def _kernel(self, kernel: RunningKernel, finding: KernelFinding) -> Kernel:
+        known = self._registry.get(kernel.id) or KnownKernel(id=kernel.id, attached=Attachment.OFF)
+        environment = None
+        if finding.environment is not None:
+            environment = self._environments.register(finding.environment)
+        return Kernel(
+            id=kernel.id,
+            name=kernel.name,
+            display_name=kernel.display_name,
+            language=kernel.language,
+            environment=environment,
+            remote=known.is_remote or not kernel.local,
+            attached=known.attached.value,
+            why=known.why or (finding.problem.message if finding.problem else ""),
+            mismatch=finding.mismatch,
+            verdict=known.verdict,
+        )

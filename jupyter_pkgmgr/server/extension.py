@@ -1,0 +1,131 @@
+"""The extension as Jupyter Server sees it: its settings, its handlers, its beginning and its end.
+
+Loading it imports next to nothing (``benchmarks/import_time.py``): the service and all below it come in a thread
+when the first request wants them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.extension.application import ExtensionApp
+from traitlets import Bool, Float, Int, List, Unicode, default
+
+from jupyter_pkgmgr import __version__
+
+from .handlers import RESOURCE, RestHandler
+from .kernels import KernelRegistry
+from .tokens import Tokens
+
+if TYPE_CHECKING:
+    from .core import Core
+
+__all__ = ["PkgmgrExtension"]
+
+EVENT_SCHEMAS = Path(__file__).with_name("event_schemas")
+
+
+class PkgmgrExtension(ExtensionApp):
+    """Package management for the kernels of a Jupyter server."""
+
+    name = "jupyter_pkgmgr"
+    version = __version__
+    description = "Package management for the kernels of a Jupyter server"
+    load_other_extensions = True
+
+    # --- what it does with kernels ---------------------------------------------------------------------------------
+
+    attach_kernels = Bool(
+        default_value=True,
+        help="Give each IPython kernel %pkg and help with missing imports when it starts, without installing anything"
+        " into its environment.",
+    ).tag(config=True)
+
+    attach_except = List(
+        Unicode(),
+        help="Names of kernelspecs (or patterns: 'conda-env-*') whose kernels are left alone.",
+    ).tag(config=True)
+
+    # --- what it takes on ------------------------------------------------------------------------------------------
+
+    data_dir = Unicode(
+        help="Folder for the logs of jobs and the key of the environments' ids. By default 'jupyter_pkgmgr' in"
+        " Jupyter's data folder.",
+    ).tag(config=True)
+
+    @default("data_dir")
+    def _default_data_dir(self) -> str:
+        from jupyter_core.paths import jupyter_data_dir  # noqa: PLC0415  the one that is in force now
+
+        return str(Path(jupyter_data_dir(), "jupyter_pkgmgr"))
+
+    changing_jobs = Int(4, min=1, help="Environments that are changed at the same time.").tag(config=True)
+    reading_jobs = Int(8, min=1, help="Plans and examinations that are made at the same time.").tag(config=True)
+    queued_jobs = Int(1000, min=1, help="Jobs that may wait; more are refused.").tag(config=True)
+    kept_jobs = Int(300, min=0, help="Jobs that have ended and can still be looked at.").tag(config=True)
+    kept_days = Float(7.0, min=0, help="Days for which they can.").tag(config=True)
+    kept_plans = Int(200, min=1, help="Plans that can still be applied; the oldest expire first.").tag(config=True)
+    plan_minutes = Float(60.0, min=1, help="Minutes for which a plan can be applied.").tag(config=True)
+    threads = Int(
+        8, min=1, help="Requests that are worked on at the same time; following a job takes none of them."
+    ).tag(config=True)
+    shutdown_seconds = Float(15.0, min=0, help="Seconds that running jobs get at shutdown to put everything back.").tag(
+        config=True
+    )
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kernels = KernelRegistry()
+        self.tokens = Tokens()
+        self._core: asyncio.Future[Core] | None = None
+        self._stopped = False
+
+    # --- life ------------------------------------------------------------------------------------------------------
+
+    def initialize_settings(self) -> None:
+        """Make our events known, so that whoever wants can listen from the beginning."""
+        assert self.serverapp is not None  # noqa: S101  Jupyter has linked us
+        assert self.serverapp.event_logger is not None  # noqa: S101  and made it before
+        for schema in sorted(EVENT_SCHEMAS.glob("*/v*.yaml")):
+            self.serverapp.event_logger.register_event_schema(schema)
+
+    def initialize_handlers(self) -> None:
+        """One handler for everything below our name; the table of routes says what there is."""
+        self.handlers.append((rf"/{RESOURCE}/.*", RestHandler))
+
+    async def core(self) -> Core:
+        """What answers requests. The first who asks has it made, in a thread."""
+        if self._core is None:
+            self._core = asyncio.ensure_future(asyncio.to_thread(self._make_core, asyncio.get_running_loop()))
+        try:
+            return await asyncio.shield(self._core)
+        except BaseException:
+            if self._core.done() and not self._stopped:  # it may work the next time
+                self._core = None
+            raise
+
+    def _make_core(self, loop: asyncio.AbstractEventLoop) -> Core:
+        from .core import Core  # noqa: PLC0415  everything heavy
+
+        return Core(self, loop)
+
+    def settings_for_faces(self) -> dict[str, Any]:
+        """What the front ends need to know of the configuration."""
+        return {"attach": self.attach_kernels}
+
+    async def stop_extension(self) -> None:
+        """Cancel what runs, and wait until every environment is in order and nothing of ours is left."""
+        self._stopped = True
+        self.tokens.clear()
+        if self._core is not None:
+            core = await self._core
+            await asyncio.to_thread(core.close)
+
+    def current_activity(self) -> dict[str, int] | None:
+        """Jobs that aren't over: reason enough not to shut an idle server down."""
+        if self._core is None or not self._core.done() or self._core.cancelled() or self._core.exception():
+            return None
+        unfinished = self._core.result().unfinished
+        return {"jobs": unfinished} if unfinished else None
