@@ -17,9 +17,13 @@ from jupyter_pkgmgr import __version__
 
 from .handlers import RESOURCE, RestHandler
 from .kernels import KernelRegistry
-from .tokens import Tokens
+from .policy import PolicyTraits
+from .tokens import Grant, Tokens
 
 if TYPE_CHECKING:
+    from jupyter_server.serverapp import ServerApp
+
+    from .attach import Attacher
     from .core import Core
 
 __all__ = ["PkgmgrExtension"]
@@ -27,7 +31,7 @@ __all__ = ["PkgmgrExtension"]
 EVENT_SCHEMAS = Path(__file__).with_name("event_schemas")
 
 
-class PkgmgrExtension(ExtensionApp):
+class PkgmgrExtension(PolicyTraits, ExtensionApp):
     """Package management for the kernels of a Jupyter server."""
 
     name = "jupyter_pkgmgr"
@@ -79,13 +83,16 @@ class PkgmgrExtension(ExtensionApp):
         super().__init__(**kwargs)
         self.kernels = KernelRegistry()
         self.tokens = Tokens()
+        self.attacher: Attacher | None = None
         self._core: asyncio.Future[Core] | None = None
         self._stopped = False
 
     # --- life ------------------------------------------------------------------------------------------------------
 
     def initialize_settings(self) -> None:
-        """Make our events known, so that whoever wants can listen from the beginning."""
+        """Make our events known, so that whoever wants can listen from the beginning; refuse a policy in error now."""
+        if self.limits_users:
+            self.policy()
         assert self.serverapp is not None  # noqa: S101  Jupyter has linked us
         assert self.serverapp.event_logger is not None  # noqa: S101  and made it before
         for schema in sorted(EVENT_SCHEMAS.glob("*/v*.yaml")):
@@ -94,6 +101,29 @@ class PkgmgrExtension(ExtensionApp):
     def initialize_handlers(self) -> None:
         """One handler for everything below our name; the table of routes says what there is."""
         self.handlers.append((rf"/{RESOURCE}/.*", RestHandler))
+
+    async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:  # noqa: ARG002  the same as ours
+        """Attach to kernels, those that run already included; see after what a server that died left."""
+        self.attacher = self._make_attacher()
+        self.attacher.start()
+        if any(Path(self.data_dir, "jobs").expanduser().glob("*.host")):
+            await self.core()
+
+    def _make_attacher(self) -> Attacher:
+        from .attach import Attacher, AttachSettings  # noqa: PLC0415  with the event loop, not before
+        from .attach_connection import Reachable  # noqa: PLC0415
+
+        assert self.serverapp is not None  # noqa: S101  Jupyter has linked us
+        assert self.serverapp.event_logger is not None  # noqa: S101  and made it before
+        return Attacher(
+            manager=self.serverapp.kernel_manager,
+            events=self.serverapp.event_logger,
+            registry=self.kernels,
+            tokens=self.tokens,
+            connection=Reachable(self.serverapp).connection,
+            settings=AttachSettings(enabled=self.attach_kernels, except_kernelspecs=tuple(self.attach_except)),
+            log=self.log,
+        )
 
     async def core(self) -> Core:
         """What answers requests. The first who asks has it made, in a thread."""
@@ -111,6 +141,14 @@ class PkgmgrExtension(ExtensionApp):
 
         return Core(self, loop)
 
+    async def grant(self, token: str) -> Grant | None:
+        """What a kernel's token opens; its first command may be here before what it told was taken in."""
+        grant = self.tokens.check(token)
+        if grant is None or grant.prefix is not None or self.attacher is None:
+            return grant
+        await self.attacher.settled(grant.kernel)
+        return self.tokens.check(token)
+
     def settings_for_faces(self) -> dict[str, Any]:
         """What the front ends need to know of the configuration."""
         return {"attach": self.attach_kernels}
@@ -118,7 +156,8 @@ class PkgmgrExtension(ExtensionApp):
     async def stop_extension(self) -> None:
         """Cancel what runs, and wait until every environment is in order and nothing of ours is left."""
         self._stopped = True
-        self.tokens.clear()
+        if self.attacher is not None:
+            await self.attacher.stop()
         if self._core is not None:
             core = await self._core
             await asyncio.to_thread(core.close)

@@ -81,19 +81,19 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
         if token is None:
             await super().prepare()
         else:
-            self._admit_kernel(token)
+            await self._admit_kernel(token)
         if self.request.method != "OPTIONS":
             self._limit = (await self._core()).max_body
             self._refuse_large(int(self.request.headers.get("Content-Length") or 0))
 
-    def _admit_kernel(self, token: str) -> None:
+    async def _admit_kernel(self, token: str) -> None:
         """Take a kernel's token as its proof. No cookie counts, no browser is behind it: nothing can be forged."""
         self.current_user = self._jupyter_current_user = None
         if not self.check_host():
             raise web.HTTPError(HTTPStatus.FORBIDDEN)
         if "Origin" in self.request.headers:
             raise Refused(HTTPStatus.FORBIDDEN, "foreign-token", "a kernel's token isn't for web pages")
-        self._grant = self.extensionapp.tokens.check(token)
+        self._grant = await self.extensionapp.grant(token)
         if self._grant is None:
             raise Refused(
                 HTTPStatus.UNAUTHORIZED,
