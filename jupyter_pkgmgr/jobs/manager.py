@@ -84,7 +84,7 @@ class JobManager:
     store
         Where jobs are kept on the disk, so that a later host finds them; ``None`` keeps them in memory only.
     recovery
-        Called for each job that a host which died left unfinished, in that job's turn; see :mod:`.recovery`.
+        Called for each job that a host which died left unfinished, in that job's turn.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """A plan being applied: check, apply, verify; what was done, and taking it back."""
 
-from .apply import apply_plan
+from .apply import apply_plan, refuse_blocked
 from .doctor import examine
 from .history import Entry, Result, in_force, read_entries
 from .locks import Owner
@@ -23,4 +23,5 @@ __all__ = [
     "plan_undo",
     "read_entries",
     "recover",
+    "refuse_blocked",
 ]
