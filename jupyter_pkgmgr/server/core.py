@@ -30,8 +30,11 @@ from jupyter_pkgmgr.api import (
 )
 from jupyter_pkgmgr.api.api import Api
 from jupyter_pkgmgr.api.parts import Parts
+from jupyter_pkgmgr.api.recovery import Recovery
 from jupyter_pkgmgr.api.routes import Route, find_route
-from jupyter_pkgmgr.jobs import JobManager, JobStore, Limits
+from jupyter_pkgmgr.api.running import changed_packages
+from jupyter_pkgmgr.jobs import Job, JobManager, JobStore, Limits
+from jupyter_pkgmgr.model import Outcome
 from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.service import PackageService
 
@@ -50,7 +53,7 @@ __all__ = ["Core", "Route"]
 P = ParamSpec("P")
 T = TypeVar("T")
 LOOKERS = 4
-LOOKING = frozenset({"apply", "cancel", "events", "job", "jobs", "openapi", "plan"})
+LOOKING = frozenset({"cancel", "events", "job", "jobs", "openapi", "plan"})
 """Routes that are answered from memory: they have threads of their own, and never wait behind a search."""
 
 
@@ -65,7 +68,7 @@ class Core:
     def __init__(self, extension: PkgmgrExtension, loop: asyncio.AbstractEventLoop) -> None:
         assert extension.serverapp is not None  # noqa: S101  Jupyter has linked it
         assert extension.serverapp.event_logger is not None  # noqa: S101  it is made before extensions are
-        self._log = extension.log
+        self._extension, self._loop, self._log = extension, loop, extension.log
         self._shutdown_seconds = extension.shutdown_seconds
         self._quick = ThreadPoolExecutor(LOOKERS, thread_name_prefix="pkgmgr-quick")
         self._slow = ThreadPoolExecutor(extension.threads, thread_name_prefix="pkgmgr")
@@ -80,10 +83,11 @@ class Core:
             environments=self.environments,
             settings=extension.settings_for_faces,
         )
-        self._service = PackageService(face="jupyter")
-        self.jobs = _jobs(extension, folder / "jobs")
+        self._service = PackageService(face="jupyter", policy=extension.policy())
+        self.jobs = _jobs(extension, folder / "jobs", Recovery(self._service))
         self._emitter = Emitter(extension.serverapp.event_logger, loop)
         self.jobs.subscribe(self._emitter.job)
+        self.jobs.subscribe(self._tell_kernels)
         self._unsubscribe = extension.kernels.subscribe(self._tell_soon)
         parts = Parts(
             service=self._service,
@@ -155,6 +159,24 @@ class Core:
             return body.encode() if body else None
         return msgspec.json.encode(body)
 
+    def _tell_kernels(self, job: Job) -> None:
+        """Have the other kernels of an environment that was changed judge whether they need a restart."""
+        outcome, attacher = job.outcome, self._extension.attacher
+        if not job.state.ended or outcome is None or not outcome.changes or attacher is None:
+            return
+        change = {
+            "changed_files": [str(path) for path in outcome.changed_files],
+            "changed_packages": _changed_packages(outcome),
+            "job": job.id,
+        }
+
+        async def tell() -> None:
+            verdicts = await attacher.tell(job.facts.prefix, change, by=job.facts.kernel)
+            for kernel, verdict in verdicts.items():
+                self.api.parts.verdicts.add(outcome.transaction, kernel, verdict)
+
+        asyncio.run_coroutine_threadsafe(tell(), self._loop)
+
     def _tell_soon(self, kernel: KnownKernel) -> None:
         self._quick.submit(self._tell, kernel)
 
@@ -162,6 +184,18 @@ class Core:
         known = self._host.kernel(kernel.id)
         if known is not None:
             self._emitter.kernel(known)
+
+
+def _changed_packages(outcome: Outcome) -> list[dict[str, Any]]:
+    """What a kernel judges by, with the versions that it tells its user."""
+    return [
+        {
+            **package,
+            "before": change.before.version if change.before else None,
+            "after": change.after.version if change.after else None,
+        }
+        for package, change in zip(changed_packages(outcome), outcome.changes, strict=True)
+    ]
 
 
 def _secret(path: Path, log: logging.Logger | logging.LoggerAdapter[Any]) -> bytes:
@@ -173,7 +207,7 @@ def _secret(path: Path, log: logging.Logger | logging.LoggerAdapter[Any]) -> byt
         return secrets.token_bytes(32)
 
 
-def _jobs(extension: PkgmgrExtension, folder: Path) -> JobManager:
+def _jobs(extension: PkgmgrExtension, folder: Path, recovery: Recovery) -> JobManager:
     limits = Limits(
         changing=extension.changing_jobs,
         reading=extension.reading_jobs,
@@ -181,4 +215,4 @@ def _jobs(extension: PkgmgrExtension, folder: Path) -> JobManager:
         kept=extension.kept_jobs,
         kept_days=extension.kept_days,
     )
-    return JobManager(limits=limits, store=JobStore(folder))
+    return JobManager(limits=limits, store=JobStore(folder), recovery=recovery)

@@ -224,6 +224,11 @@ class EnvironmentFinder:
             kernelspecs=kernelspecs,
         )
 
+    @property
+    def remembered(self) -> int:
+        """How many answers are kept."""
+        return len(self._looking)
+
     # --- looking ---------------------------------------------------------------------------------------------------
 
     def _look(self, place: _Place) -> Future[Environment]:

@@ -106,8 +106,12 @@ class PkgmgrExtension(PolicyTraits, ExtensionApp):
         """Attach to kernels, those that run already included; see after what a server that died left."""
         self.attacher = self._make_attacher()
         self.attacher.start()
-        if any(Path(self.data_dir, "jobs").expanduser().glob("*.host")):
+        if self._somebody_died():
             await self.core()
+
+    def _somebody_died(self) -> bool:
+        """Whether a server left its jobs without a goodbye, or is still there: looking closer takes all of us."""
+        return any(Path(self.data_dir, "jobs").expanduser().glob("*.host"))
 
     def _make_attacher(self) -> Attacher:
         from .attach import Attacher, AttachSettings  # noqa: PLC0415  with the event loop, not before
@@ -135,6 +139,11 @@ class PkgmgrExtension(PolicyTraits, ExtensionApp):
             if self._core.done() and not self._stopped:  # it may work the next time
                 self._core = None
             raise
+
+    @property
+    def is_awake(self) -> bool:
+        """Whether anybody has asked for anything yet."""
+        return self._core is not None
 
     def _make_core(self, loop: asyncio.AbstractEventLoop) -> Core:
         from .core import Core  # noqa: PLC0415  everything heavy

@@ -201,9 +201,9 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
 
     async def _send(self, core: Core, response: ApiResponse) -> None:
         self.set_status(response.status)
-        self.set_header("Cache-Control", "no-store")
         for name, value in response.headers.items():
             self.set_header(name, value)
+        self.set_header("Cache-Control", "no-store")
         content_type = response.headers.get("Content-Type", "application/json")
         body = await core.run(core.encode, response.body)
         await self.finish(body, set_content_type=content_type)
