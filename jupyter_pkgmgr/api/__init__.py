@@ -10,6 +10,7 @@ from .recovery import Recovery
 from .request import MAX_BODY, ApiRequest, ApiResponse, Caller, error_response, read_body
 from .routes import ROUTES, Route, find_route
 from .running import changed_packages
+from .tunnel import Tunnel
 
 __all__ = [
     "MAX_BODY",
@@ -28,6 +29,7 @@ __all__ = [
     "Plans",
     "Recovery",
     "Route",
+    "Tunnel",
     "Waiting",
     "changed_packages",
     "error_response",

@@ -30,7 +30,7 @@ from .request import ApiResponse
 from .validate import HintBody, RunBody, VerdictBody, read
 from .working import accepted, job_facts
 
-__all__ = ["Typed", "changed_packages", "hint", "is_verbose", "run", "run_typed", "verdict"]
+__all__ = ["Typed", "changed_packages", "hint", "hint_document", "is_verbose", "run", "run_typed", "verdict"]
 
 _VERBOSE = re.compile(r"--verbose|-[qyU]*v[qyUv]*")
 
@@ -117,6 +117,12 @@ def changed_packages(outcome: Outcome) -> list[dict[str, Any]]:
     ]
 
 
+def hint_document(service: PackageService, environment: Environment, module: str) -> dict[str, str] | None:
+    """What to install so that ``import module`` works; ``None`` where nobody knows."""
+    found = service.missing_import(environment, module)
+    return None if found is None else {"package": found.package, "command": found.command, "text": found.text}
+
+
 # --- routes --------------------------------------------------------------------------------------------------------
 
 
@@ -174,11 +180,7 @@ def hint(call: Call) -> ApiResponse:
     """What to install so that an import works."""
     body = read(call.request.body, HintBody)
     known = _environment(call, body.facts)
-    found = call.service().missing_import(known.environment, body.module)
-    shown = None
-    if found is not None:
-        shown = {"package": found.package, "command": found.command, "text": found.text}
-    return ApiResponse(body=document(hint=shown))
+    return ApiResponse(body=document(hint=hint_document(call.service(), known.environment, body.module)))
 
 
 def verdict(call: Call) -> ApiResponse:

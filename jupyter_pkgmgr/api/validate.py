@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from jupyter_pkgmgr.commands import Command, parse_arguments, parse_line, refuse_files
 from jupyter_pkgmgr.model import Ecosystem, Options, Request, Verb, parse_spec, redact
@@ -81,7 +81,7 @@ class RequestBody(_Strict):
 
     verb: Verb
     specs: Annotated[list[SpecText], Meta(max_length=1000)]
-    options: OptionsBody = OptionsBody()
+    options: OptionsBody = field(default_factory=OptionsBody)
 
 
 class ApplyBody(_Strict):
