@@ -26,17 +26,19 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from jupyter_pkgmgr import __version__
-from jupyter_pkgmgr.api import Tunnel
-from jupyter_pkgmgr.api.running import Typed, hint_document, is_verbose, run_typed
 from jupyter_pkgmgr.environments import KernelFacts, from_kernel
 from jupyter_pkgmgr.model import Cancellation, to_json
 from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.render import Rendered, render_error
 from jupyter_pkgmgr.service import PackageService
+from jupyter_pkgmgr.typed import Typed, hint_document, is_verbose, run_typed
 from jupyter_pkgmgr.verbs import defect
+
+if TYPE_CHECKING:
+    from jupyter_pkgmgr.api import Tunnel
 
 __all__ = ["main"]
 
@@ -53,8 +55,9 @@ class _Peer:
         self._output = output
         self._lock = threading.Lock()
         self._running: dict[int, tuple[Cancellation, threading.Thread]] = {}
+        self._opening = threading.Lock()
+        self._tunnel: Tunnel | None = None
         self._answers = {"run": self._run, "hint": self._hint, "api": self._api}
-        self._tunnel = Tunnel(service)
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Write one message; a kernel that is gone is noticed by the reader."""
@@ -102,7 +105,8 @@ class _Peer:
         running = list(self._running.values())
         for cancel, _ in running:
             cancel.cancel()
-        self._tunnel.close(LAST_WORDS)
+        if self._tunnel is not None:
+            self._tunnel.close(LAST_WORDS)
         for _, thread in running:
             thread.join(max(0.0, deadline - time.monotonic()))
 
@@ -131,6 +135,11 @@ class _Peer:
         return hint_document(self._service, environment, str(params["module"]))
 
     def _api(self, _number: int, params: Mapping[str, Any], _cancel: Cancellation) -> dict[str, Any]:
+        with self._opening:
+            if self._tunnel is None:
+                from jupyter_pkgmgr.api import Tunnel  # noqa: PLC0415  few notebooks open a panel, many use %pkg
+
+                self._tunnel = Tunnel(self._service)
         return self._tunnel.ask(params)
 
 

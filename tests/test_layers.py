@@ -24,6 +24,7 @@ LAYERS = (
     "commands",
     "render",
     "verbs",
+    "typed",
     "jobs",
     "api",
     "stdio",

@@ -1,5 +1,7 @@
 """Everything that can be asked for over REST, free of any transport."""
 
+from jupyter_pkgmgr.typed import changed_packages
+
 from .api import Api, Waiting
 from .environments import Environments, Known, load_secret
 from .errors import status_of
@@ -9,7 +11,6 @@ from .plans import KeptPlan, Plans
 from .recovery import Recovery
 from .request import MAX_BODY, ApiRequest, ApiResponse, Caller, error_response, read_body
 from .routes import ROUTES, Route, find_route
-from .running import changed_packages
 from .tunnel import Tunnel
 
 __all__ = [
