@@ -17,7 +17,7 @@ from jupyter_pkgmgr import lookup
 from jupyter_pkgmgr.catalog import PackageMetadata, PyPICatalog
 from jupyter_pkgmgr.engines import default_engines
 from jupyter_pkgmgr.engines.conda_executables import available_executables
-from jupyter_pkgmgr.engines.protocol import Engine
+from jupyter_pkgmgr.engines.protocol import Engine, EngineInfo
 from jupyter_pkgmgr.engines.rattler import RattlerEngine, unhonoured
 from jupyter_pkgmgr.environments import (
     CondaSettings,
@@ -43,6 +43,7 @@ from jupyter_pkgmgr.lookup import (
     VersionRow,
 )
 from jupyter_pkgmgr.model import (
+    AdminPolicy,
     Cancellation,
     Ecosystem,
     Environment,
@@ -55,8 +56,23 @@ from jupyter_pkgmgr.model import (
     Verb,
     ignore_events,
 )
-from jupyter_pkgmgr.model.errors import CatalogError, PackageNotFoundError, PkgError, VersionNotFoundError
-from jupyter_pkgmgr.routing import Context, EngineChoice, check_policies, choose_engine, make_plan
+from jupyter_pkgmgr.model.errors import (
+    CatalogError,
+    EngineNotFoundError,
+    PackageNotFoundError,
+    PkgError,
+    PolicyError,
+    VersionNotFoundError,
+)
+from jupyter_pkgmgr.routing import (
+    Context,
+    EngineChoice,
+    check_indexes,
+    check_policies,
+    check_undo,
+    choose_engine,
+    make_plan,
+)
 from jupyter_pkgmgr.transactions import (
     Entry,
     Owner,
@@ -100,9 +116,14 @@ class PackageService:
     ----------
     face
         How the user talks to us (``%pkg``, ``cli``, …); for the history, and for those who wait for our lock.
+    policy
+        What the administrator allows; it binds every verb, whoever asks.
     """
 
-    def __init__(self, engines: Mapping[str, Engine] | None = None, *, face: str = "") -> None:
+    def __init__(
+        self, engines: Mapping[str, Engine] | None = None, *, face: str = "", policy: AdminPolicy | None = None
+    ) -> None:
+        self.policy = policy or AdminPolicy()
         self._engines = dict(engines or default_engines())
         self._face = face
         self._sources = Sources(self._reader)
@@ -124,6 +145,14 @@ class PackageService:
         other = copy.copy(self)
         other._face, other._job = face, job  # noqa: SLF001  an object of this very class
         return other
+
+    def tools(self) -> tuple[EngineInfo, ...]:
+        """The tools that engines found beside this program and on the machine, whatever environment is asked about."""
+        found = []
+        for engine in self._engines.values():
+            with contextlib.suppress(EngineNotFoundError):
+                found.append(engine.info())
+        return tuple(found)
 
     def _owner(self, command: str = "") -> Owner:
         return Owner.here(face=self._face, command=command, job=self._job)
@@ -188,6 +217,7 @@ class PackageService:
             choose_engine=functools.partial(self._choose, environment),
             query_channels=self._reader.query,
             index_metadata=functools.partial(_requires, indexes),
+            policy=self.policy,
             events=events,
             cancel=cancel,
         )
@@ -260,6 +290,7 @@ class PackageService:
         ecosystems = {change.package.ecosystem for change in undo.plan.changes}
         blockers, warnings = check_policies(environment, request.options, ecosystems=ecosystems)
         said = (*((recovered.notice,) if recovered else ()), *warnings, *undo.plan.warnings)
+        blockers += check_undo(self.policy, read_inventory(environment), undo.plan.changes)
         return replace(undo, plan=replace(undo.plan, warnings=said, blockers=tuple(blockers)))
 
     def undo(self, undo: UndoPlan, *, events: EventSink = ignore_events, cancel: Cancellation | None = None) -> Outcome:
@@ -352,7 +383,7 @@ class PackageService:
 
     def settings(self, environment: Environment) -> SettingsInForce:
         """Which channels, indexes and engines would be used, and where that was said."""
-        return lookup.settings_in_force(environment)
+        return lookup.settings_in_force(environment, self.policy)
 
     def missing_import(self, environment: Environment, module: str) -> Hint | None:
         """What to install so that ``import module`` works; ``None`` where nobody knows or it is there already."""
@@ -420,6 +451,10 @@ def _requires(settings: IndexSettings, versions: Mapping[str, str]) -> dict[str,
 
 def _with_alternatives(error: CatalogError, context: Context) -> CatalogError:
     """Say what there is instead: near names, and the versions that exist. A resolver doesn't tell."""
+    try:
+        check_indexes(context)
+    except PolicyError:
+        return error  # the indexes in force may not be asked
     with PyPICatalog(context.index_settings) as catalog:
         for spec in context.request.specs:
             if spec.kind is not SpecKind.NAME or Ecosystem.CONDA in (spec.ecosystem, context.request.options.ecosystem):

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from jupyter_pkgmgr.environments import read_conda_settings, read_index_settings
-from jupyter_pkgmgr.model import Environment, redact
+from jupyter_pkgmgr.model import AdminPolicy, Environment, redact
 
 from .documents import SettingsInForce
 
 __all__ = ["settings_in_force"]
 
 
-def settings_in_force(environment: Environment) -> SettingsInForce:
-    """The settings of an environment's tools, each with its source."""
+def settings_in_force(environment: Environment, policy: AdminPolicy) -> SettingsInForce:
+    """The settings of an environment's tools, each with its source, and what the administrator allows."""
     summary: list[tuple[str, str]] = []
     everything: list[tuple[str, str]] = []
     if environment.is_conda:
@@ -37,6 +37,7 @@ def settings_in_force(environment: Environment) -> SettingsInForce:
             if values
         ]
         everything += [(name, source) for name, source in indexes.sources]
+    everything += [(f"policy: {name}", f"{redact(value)} (the administrator)") for name, value in policy.in_words()]
     return SettingsInForce(summary=tuple(summary), everything=(*summary, *everything))
 
 

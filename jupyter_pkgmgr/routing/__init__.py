@@ -1,5 +1,6 @@
 """From specs, environment, inventory and catalog to a plan: which engine for what, in which order, and why."""
 
+from .administration import check_indexes, check_undo
 from .assign import conda_candidates, installed_as
 from .choose import choose_engine
 from .context import ChannelQuery, Context, EngineChoice, IndexMetadata
@@ -11,7 +12,9 @@ __all__ = [
     "Context",
     "EngineChoice",
     "IndexMetadata",
+    "check_indexes",
     "check_policies",
+    "check_undo",
     "choose_engine",
     "conda_candidates",
     "installed_as",
