@@ -125,7 +125,15 @@ class Attacher:
         """A process of this kernel has started: whatever was known of another one is void."""
         self._tokens.revoke(kernel)
         self._cancel(kernel)
-        self._attaching[kernel] = self._spawn(kernel, self._attach(kernel))
+        try:
+            manager = self._manager.get_kernel(kernel)
+        except KeyError:  # of somebody else's manager, or it ended at once
+            return
+        state, why = self._refusal(manager)
+        name = str(getattr(manager, "kernel_name", ""))
+        self._registry.note(kernel, name=name, attached=state, why=why, facts=None, verdict=None)
+        if state is Attachment.PENDING:
+            self._attaching[kernel] = self._spawn(kernel, self._attach(kernel, manager))
 
     def _end(self, kernel: str) -> None:
         self._tokens.revoke(kernel)
@@ -157,28 +165,19 @@ class Attacher:
         if task is not None and not task.done():
             await asyncio.wait({task}, timeout=SETTLE)
 
-    async def _attach(self, kernel: str) -> None:
-        try:
-            manager = self._manager.get_kernel(kernel)
-        except KeyError:  # of somebody else's manager, or it ended at once
-            return
-        state, why = self._refusal(manager)
-        name = str(getattr(manager, "kernel_name", ""))
-        fresh = {"name": name, "facts": None, "verdict": None}
-        self._registry.note(kernel, **fresh, attached=state, why=why)
-        if state is not Attachment.PENDING:
-            return
+    async def _attach(self, kernel: str, manager: Any) -> None:
         if kernel not in self._watched:
             self._watched.add(kernel)
             manager.add_restart_callback(lambda: self._end(kernel), "dead")
         token = self._tokens.make(kernel)
+        state, facts = Attachment.FAILED, None
         try:
             answer = await ask(manager, _expression(self._connection(kernel, token)))
             state, why, facts = await _take(answer)
         except NoAnswerError as error:
             state, why, facts = _unable(str(error))
         except KernelGoneError as error:
-            state, why, facts = Attachment.FAILED, str(error), None
+            why = str(error)
         if state is Attachment.ATTACHED and facts is not None:
             self._tokens.bind(kernel, facts["prefix"])
         else:
