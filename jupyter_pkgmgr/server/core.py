@@ -32,11 +32,11 @@ from jupyter_pkgmgr.api.api import Api
 from jupyter_pkgmgr.api.parts import Parts
 from jupyter_pkgmgr.api.recovery import Recovery
 from jupyter_pkgmgr.api.routes import Route, find_route
-from jupyter_pkgmgr.api.running import changed_packages
 from jupyter_pkgmgr.jobs import Job, JobManager, JobStore, Limits
 from jupyter_pkgmgr.model import Outcome
 from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.service import PackageService
+from jupyter_pkgmgr.typed import changed_packages
 
 from .environments import EnvironmentFinder
 from .events import Emitter

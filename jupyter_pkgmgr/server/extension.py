@@ -7,10 +7,12 @@ when the first request wants them.
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.extension.application import ExtensionApp
+from tornado import web
 from traitlets import Bool, Float, Int, List, Unicode, default
 
 from jupyter_pkgmgr import __version__
@@ -104,6 +106,8 @@ class PkgmgrExtension(PolicyTraits, ExtensionApp):
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:  # noqa: ARG002  the same as ours
         """Attach to kernels, those that run already included; see after what a server that died left."""
+        if not self.handlers:  # what was configured makes no sense, which Jupyter has told: we aren't there
+            return
         self.attacher = self._make_attacher()
         self.attacher.start()
         if self._somebody_died():
@@ -131,13 +135,14 @@ class PkgmgrExtension(PolicyTraits, ExtensionApp):
 
     async def core(self) -> Core:
         """What answers requests. The first who asks has it made, in a thread."""
+        if self._stopped:
+            raise web.HTTPError(HTTPStatus.SERVICE_UNAVAILABLE, "the server is shutting down")
         if self._core is None:
             self._core = asyncio.ensure_future(asyncio.to_thread(self._make_core, asyncio.get_running_loop()))
         try:
             return await asyncio.shield(self._core)
-        except BaseException:
-            if self._core.done() and not self._stopped:  # it may work the next time
-                self._core = None
+        except Exception:
+            self._core = None  # it may work the next time
             raise
 
     @property
@@ -167,13 +172,13 @@ class PkgmgrExtension(PolicyTraits, ExtensionApp):
         self._stopped = True
         if self.attacher is not None:
             await self.attacher.stop()
-        if self._core is not None:
-            core = await self._core
-            await asyncio.to_thread(core.close)
+        core, self._core = self._core, None
+        if core is not None:
+            await asyncio.to_thread((await core).close)
 
     def current_activity(self) -> dict[str, int] | None:
         """Jobs that aren't over: reason enough not to shut an idle server down."""
-        if self._core is None or not self._core.done() or self._core.cancelled() or self._core.exception():
+        if self._core is None or not self._core.done() or self._core.exception():
             return None
         unfinished = self._core.result().unfinished
         return {"jobs": unfinished} if unfinished else None

@@ -83,6 +83,8 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
         else:
             await self._admit_kernel(token)
         if self.request.method != "OPTIONS":
+            if not self.current_user:  # with allow_unauthenticated_access Jupyter looks later than we do
+                raise web.HTTPError(HTTPStatus.FORBIDDEN)
             self._limit = (await self._core()).max_body
             self._refuse_large(int(self.request.headers.get("Content-Length") or 0))
 

@@ -5,6 +5,7 @@ Nothing heavy is imported here: a kernel may start and end without anybody askin
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -87,7 +88,12 @@ class KernelRegistry:
         """Be told of every kernel whose facts change; returns what ends that."""
         with self._lock:
             self._subscribers.append(callback)
-        return lambda: self._subscribers.remove(callback)
+
+        def unsubscribe() -> None:
+            with self._lock, contextlib.suppress(ValueError):  # that was done before
+                self._subscribers.remove(callback)
+
+        return unsubscribe
 
     def _tell(self, kernel: KnownKernel) -> None:
         with self._lock:

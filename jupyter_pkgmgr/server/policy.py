@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from traitlets import Bool, Enum, HasTraits, Int, List, TraitType, Unicode
+from traitlets import Bool, Enum, HasTraits, List, TraitType, Unicode
 
 if TYPE_CHECKING:
     from jupyter_pkgmgr.model.policy import AdminPolicy
@@ -59,10 +59,6 @@ class PolicyTraits(HasTraits):
         default_value="protect",
         help="What may be done to the environment of this server: 'protect' keeps the running Jupyter packages and"
         " what they need as they are, 'read-only' everything, 'free' nothing.",
-    ).tag(config=True)
-
-    max_download_bytes = Int(
-        default_value=None, allow_none=True, min=0, help="The most that one plan may download. None sets no limit."
     ).tag(config=True)
 
     @property

@@ -14,7 +14,6 @@ import psutil
 import pytest
 from jupyter_server.serverapp import ServerApp
 
-from jupyter_pkgmgr.model.errors import UsageError
 from jupyter_pkgmgr.model.policy import AdminPolicy
 from jupyter_pkgmgr.server.extension import PkgmgrExtension
 from jupyter_pkgmgr.server.policy import PolicyTraits
@@ -94,9 +93,12 @@ class TestBadPolicy:
     def settings(self) -> dict[str, Any]:
         return {"deny_packages": ["=== what"]}
 
-    def test_one_that_makes_no_sense_keeps_the_extension_from_loading(self, jp_configurable_serverapp: Any) -> None:
-        with pytest.raises(UsageError, match="no rule for packages"):
-            jp_configurable_serverapp()
+    async def test_with_one_that_makes_no_sense_we_are_not_there(
+        self, jp_serverapp: ServerApp, jp_fetch: Any, extension: PkgmgrExtension
+    ) -> None:
+        assert (await jp_fetch("pkgmgr", "settings", raise_error=False)).code == 404
+        await jp_serverapp.extension_manager.start_all_extensions()
+        assert extension.attacher is None
 
 
 async def test_nothing_is_made_before_it_is_needed(jp_fetch: Any, extension: PkgmgrExtension, tmp_path: Path) -> None:
