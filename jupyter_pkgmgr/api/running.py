@@ -11,7 +11,7 @@ import msgspec
 from jupyter_pkgmgr.commands import Command
 from jupyter_pkgmgr.environments import KernelFacts
 from jupyter_pkgmgr.jobs import Job, JobKind
-from jupyter_pkgmgr.model import redact
+from jupyter_pkgmgr.model import Environment, Evidence, redact
 from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.typed import Typed, hint_document, is_verbose, run_typed
 
@@ -49,7 +49,7 @@ def run(call: Call) -> ApiResponse:
             raise error
         result, job.outcome = run_typed(
             call.service(job.id),
-            known.environment,
+            _with_mismatch(call, known.environment) if command.verb == "env" else known.environment,
             command,
             show=job.show,
             show_json=job.display,
@@ -75,6 +75,14 @@ def _environment(call: Call, facts: dict[str, Any]) -> Known:
             hint="restart the kernel",
         )
     return call.parts.environments.find(name)
+
+
+def _with_mismatch(call: Call, environment: Environment) -> Environment:
+    """An environment that says where its kernel and the server's own findings differ."""
+    kernel = call.parts.host.kernel(call.caller.kernel) if call.caller.kernel else None
+    if kernel is None or not kernel.mismatch:
+        return environment
+    return replace(environment, evidence=(*environment.evidence, Evidence(source="but", detail=kernel.mismatch)))
 
 
 def hint(call: Call) -> ApiResponse:

@@ -148,9 +148,18 @@ class Core:
         if grant is None:
             caller = Caller(user=user, face="panel")
         else:
-            environment = self.environments.id_of(Path(grant.prefix)) if grant.prefix else None
+            environment = self._environment_of(grant)
             caller = Caller(user=user, face="%pkg", kernel=grant.kernel, environment=environment)
         return ApiRequest(method=method, path=path, query=query, body=read_body(body), headers=headers, caller=caller)
+
+    def _environment_of(self, grant: Grant) -> str | None:
+        """The id of a kernel's environment, which nobody may have asked for before."""
+        if grant.prefix is None:
+            return None
+        name = self.environments.id_of(Path(grant.prefix))
+        if all(known.id != name for known in self.environments.known()):
+            self._host.kernel(grant.kernel)
+        return name
 
     @staticmethod
     def encode(body: Any) -> bytes | None:
