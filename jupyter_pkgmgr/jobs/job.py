@@ -116,9 +116,7 @@ class Job:
         with self._lock:
             if self.state is not JobState.QUEUED:
                 return False
-            self.started = now()
-            self.state = JobState.RUNNING
-            self.log.add("state", state=self.state)
+            self._enter(JobState.RUNNING)
             return True
 
     def succeed(self, result: Any) -> bool:
@@ -133,17 +131,19 @@ class Job:
         with self._lock:
             if self.state.ended:
                 return False
-            self.ended = now()
             if error is not None:
                 shown = render_error(error, verbose=self.facts.verbose)
                 self.error = error.to_json()
                 self.log.add("error", error={**self.error, "text": shown.text, "html": shown.html})
             else:
                 self.result = self.log.add("result", result=result).document["result"]
-            self.state = state
-            self.log.add("state", state=state)
-            self.log.close()
+            self._enter(state)
             return True
+
+    def _enter(self, state: JobState) -> None:
+        """Change the state: told first, so that whoever sees that a job has ended finds all that it told."""
+        event = self.log.add("state", state=state)
+        self._take_state(state, event.document["time"])
 
     def restore(self, documents: Iterable[dict[str, Any]], *, first: int) -> None:
         """Become what a job was of which these events are left.
@@ -164,11 +164,12 @@ class Job:
         self.found = not self.state.ended
 
     def _take_state(self, state: JobState, time: str) -> None:
-        self.state = state
         if state is JobState.RUNNING:
             self.started = time
         elif state.ended:
             self.ended = time
+        self.state = state
+        if state.ended:
             self.log.close()
 
     # --- for readers -----------------------------------------------------------------------------------------------

@@ -216,5 +216,5 @@ def _key(document: dict[str, Any]) -> str | None:
 
 
 def now() -> str:
-    """The time in UTC, ISO 8601, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    """The time in UTC, ISO 8601, to the microsecond, so that it tells what came first."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
