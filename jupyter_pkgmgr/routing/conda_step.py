@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 
+from jupyter_pkgmgr import names
 from jupyter_pkgmgr.engines.protocol import EngineRequest
 from jupyter_pkgmgr.model import Ecosystem, EnginePlan, Package, Verb
 from jupyter_pkgmgr.model.errors import ConflictError, PkgError
@@ -23,7 +24,7 @@ def plan_conda(context: Context, assignments: Sequence[Assignment]) -> tuple[Eng
     try:
         return ask_conda(context, assignments), []
     except ConflictError as conflict:
-        stubborn = _stubborn(context, [item for item in assignments if item.negotiable])
+        stubborn = _stubborn(context, [item for item in assignments if _may_move(context, item)])
         if not stubborn:
             return _without_hold(context, assignments, conflict), []
     moved = [
@@ -38,6 +39,11 @@ def plan_conda(context: Context, assignments: Sequence[Assignment]) -> tuple[Eng
     ]
     rest = [item for item in assignments if item not in stubborn]
     return (ask_conda(context, rest) if rest else None), moved
+
+
+def _may_move(context: Context, item: Assignment) -> bool:
+    """Whether PyPI may take a spec instead. Where the server's packages may be the reason, only what it surely has."""
+    return item.negotiable and (not context.held_by_server or names.known_pypi(item.spec.name))
 
 
 def _without_hold(context: Context, assignments: Sequence[Assignment], conflict: ConflictError) -> EnginePlan:
