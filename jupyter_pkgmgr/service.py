@@ -126,7 +126,7 @@ class PackageService:
         self.policy = policy or AdminPolicy()
         self._engines = dict(engines or default_engines())
         self._face = face
-        self._sources = Sources(self._reader)
+        self._sources = Sources(self._reader, self.policy)
         self._job = ""
 
     def __enter__(self) -> Self:

@@ -6,7 +6,6 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 from jupyter_pkgmgr import names as tables
-from jupyter_pkgmgr.environments import read_conda_settings
 from jupyter_pkgmgr.model import Ecosystem, Environment
 from jupyter_pkgmgr.model.errors import PkgError
 
@@ -39,7 +38,7 @@ def all_names(sources: Sources, environment: Environment) -> Names:
 
 
 def _conda(sources: Sources, environment: Environment) -> _Found:
-    settings = read_conda_settings(environment)
+    settings = sources.conda_settings(environment)
     key = ("names", settings.channels, settings.subdir, settings.offline)
     found: _Found | None = sources.memory.recall(key)
     if found is None:

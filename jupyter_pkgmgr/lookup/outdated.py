@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from packaging.version import InvalidVersion, Version
 
 from jupyter_pkgmgr.catalog import Newest, PyPICatalog
-from jupyter_pkgmgr.environments import read_conda_settings, read_index_settings
 from jupyter_pkgmgr.inventory import Inventory, PackageState
 from jupyter_pkgmgr.model import Cancellation, Ecosystem, OriginKind, Package
 from jupyter_pkgmgr.model.errors import CancelledError, PackageNotFoundError, PkgError
@@ -82,7 +81,7 @@ def _ask_channels(sources: Sources, inventory: Inventory, packages: Sequence[Pac
     if not packages:
         return {}, []
     environment = inventory.environment
-    settings = read_conda_settings(environment)
+    settings = sources.conda_settings(environment)
     scope = (
         settings.channels,
         settings.channel_priority,
@@ -115,7 +114,7 @@ def _python(inventory: Inventory) -> str:
 def _ask_indexes(sources: Sources, inventory: Inventory, packages: Sequence[Package], cancel: Cancellation) -> _Found:
     if not packages or inventory.environment.python is None:
         return {}, []
-    settings = read_index_settings(inventory.environment)
+    settings = sources.index_settings(inventory.environment)
     names = list(dict.fromkeys(map(_key, packages)))
     keys = {name: ("newest", settings, _python(inventory), name) for name in names}
     known: dict[str, str] = {

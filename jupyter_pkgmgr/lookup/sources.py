@@ -8,8 +8,9 @@ from collections import OrderedDict
 
 from jupyter_pkgmgr.catalog import CondaCatalog, PyPICatalog
 from jupyter_pkgmgr.engines.rattler import RattlerEngine
-from jupyter_pkgmgr.environments import IndexSettings, read_conda_settings, read_index_settings
-from jupyter_pkgmgr.model import Environment
+from jupyter_pkgmgr.environments import CondaSettings, IndexSettings, read_conda_settings, read_index_settings
+from jupyter_pkgmgr.model import AdminPolicy, Environment
+from jupyter_pkgmgr.routing import only_allowed_channels, only_allowed_indexes
 
 from .memory import Memory
 
@@ -25,21 +26,31 @@ class Sources:
     """Hands out catalogs. Thread-safe; close it when done.
 
     A catalog of indexes keeps its connections: a search as one types asks the same host again and again.
+    Channels and indexes that the administrator doesn't allow aren't asked.
     """
 
-    def __init__(self, reader: RattlerEngine) -> None:
+    def __init__(self, reader: RattlerEngine, policy: AdminPolicy) -> None:
         self.reader = reader
+        self._policy = policy
         self.memory = Memory()
         self._lock = threading.Lock()
         self._open: OrderedDict[IndexSettings, tuple[float, PyPICatalog]] = OrderedDict()
 
+    def conda_settings(self, environment: Environment) -> CondaSettings:
+        """The environment's channels, and how to reach them."""
+        return only_allowed_channels(read_conda_settings(environment), self._policy)
+
+    def index_settings(self, environment: Environment) -> IndexSettings:
+        """The environment's indexes, and how to reach them."""
+        return only_allowed_indexes(read_index_settings(environment), self._policy)
+
     def conda(self, environment: Environment) -> CondaCatalog:
         """What the environment's channels have."""
-        return CondaCatalog(read_conda_settings(environment), self.reader)
+        return CondaCatalog(self.conda_settings(environment), self.reader)
 
     def pypi(self, environment: Environment) -> PyPICatalog:
         """What the environment's indexes have."""
-        settings = read_index_settings(environment)
+        settings = self.index_settings(environment)
         now = time.monotonic()
         with self._lock:
             made, catalog = self._open.pop(settings, (now, None))

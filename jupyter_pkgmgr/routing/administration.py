@@ -16,7 +16,6 @@ from packaging.utils import canonicalize_name
 
 from jupyter_pkgmgr import names
 from jupyter_pkgmgr.environments import CondaSettings, with_channels
-from jupyter_pkgmgr.environments.channels import ChannelRules
 from jupyter_pkgmgr.inventory import Inventory, needed, spec_name
 from jupyter_pkgmgr.model import (
     AdminPolicy,
@@ -32,11 +31,11 @@ from jupyter_pkgmgr.model import (
     Spec,
     SpecKind,
     Verb,
-    is_within,
     redact,
 )
 from jupyter_pkgmgr.model.errors import InvalidSpecError, PolicyError
 
+from .allowed_places import index_places, is_allowed
 from .context import Context, held_by_server
 from .guards import FEW, server_needs, touches_server
 
@@ -135,7 +134,7 @@ def _check_direct(policy: AdminPolicy, spec: Spec) -> None:
         )
     ecosystem = spec.ecosystem or Ecosystem.PYPI
     limit = policy.allowed_channels if ecosystem is Ecosystem.CONDA else policy.allowed_indexes
-    if spec.kind is not SpecKind.PATH and limit is not None and not _is_allowed(spec.location, policy, ecosystem):
+    if spec.kind is not SpecKind.PATH and limit is not None and not is_allowed(spec.location, policy, ecosystem):
         raise _outside(text, policy, ecosystem)
 
 
@@ -166,7 +165,7 @@ def _check_channels(context: Context) -> None:
         return
     named = [spec.channel for spec in context.request.specs if spec.channel]
     for url in (*settings.channels, *(url for name in named for url in _channel_urls(settings, name))):
-        if not _is_allowed(url, policy, Ecosystem.CONDA):
+        if not is_allowed(url, policy, Ecosystem.CONDA):
             raise _outside(redact(url), policy, Ecosystem.CONDA)
 
 
@@ -185,27 +184,9 @@ def check_indexes(context: Context) -> None:
     settings, policy = context.index_settings, context.policy
     if policy.allowed_indexes is None or context.request.verb is Verb.REMOVE:
         return
-    indexes = () if settings.no_index else (settings.index_url, *settings.extra_index_urls)
-    links = (place if "://" in place else Path(place).absolute().as_uri() for place in settings.find_links)
-    for url in (*indexes, *links):
-        if not _is_allowed(url, policy, Ecosystem.PYPI):
+    for url in index_places(settings):
+        if not is_allowed(url, policy, Ecosystem.PYPI):
             raise _outside(redact(url), policy, Ecosystem.PYPI)
-
-
-def _is_allowed(url: str, policy: AdminPolicy, ecosystem: Ecosystem | None) -> bool:
-    if ecosystem is Ecosystem.CONDA:
-        allowed = _allowed_channels(policy)
-    else:
-        allowed = policy.allowed_indexes or ()
-        for scheme in ("git+", "hg+", "svn+", "bzr+"):
-            url = url.removeprefix(scheme)
-    return any(is_within(url, location) for location in allowed)
-
-
-def _allowed_channels(policy: AdminPolicy) -> tuple[str, ...]:
-    """URLs of the allowed channels; a name stands for conda's own place, whatever the user's settings make of it."""
-    rules = ChannelRules()
-    return tuple(url for channel in policy.allowed_channels or () for url in rules.urls(channel))
 
 
 def _outside(what: str, policy: AdminPolicy, ecosystem: Ecosystem) -> PolicyError:
@@ -402,12 +383,12 @@ def _place_blockers(context: Context, package: Package) -> Iterator[Notice]:
         yield _place_notice(package, "would have to be built from source", "no builds: they run code of the package")
     if package.ecosystem is Ecosystem.CONDA:
         url = package.url or origin.location
-        if policy.allowed_channels is not None and not _is_allowed(url, policy, Ecosystem.CONDA):
+        if policy.allowed_channels is not None and not is_allowed(url, policy, Ecosystem.CONDA):
             yield _outside_notice(package, url, policy.allowed_channels)
         return
     # what has no location comes from the indexes that the engine was given, which were looked at before
     is_elsewhere = origin.location and origin.kind in (OriginKind.URL, OriginKind.VCS, OriginKind.INDEX)
-    if policy.allowed_indexes is not None and is_elsewhere and not _is_allowed(origin.location, policy, Ecosystem.PYPI):
+    if policy.allowed_indexes is not None and is_elsewhere and not is_allowed(origin.location, policy, Ecosystem.PYPI):
         yield _outside_notice(package, origin.location, policy.allowed_indexes)
 
 

@@ -65,7 +65,7 @@ def index(server_wheels: Path, index_folder: Path, tmp_path: Path, monkeypatch: 
     folder = tmp_path / "index"
     shutil.copytree(index_folder, folder)
     for file in server_wheels.glob("*.whl"):
-        (folder / file.name).hardlink_to(file)
+        shutil.copy(file, folder)
     with serve(folder) as server:
         monkeypatch.setenv("PIP_INDEX_URL", server.index_url)
         yield server
@@ -77,9 +77,9 @@ def server_user(venv_user: User, server_wheels: Path, index: Server, monkeypatch
     assert index.url
     python = venv_user.environment.python
     assert python is not None
-    uv = [find_uv_bin(), "--quiet", "--no-config", "pip", "install", "--python", python.executable]
+    uv = [find_uv_bin(), "--quiet", "--no-config", "pip", "install", f"--python={python.executable}"]
     old = ["anyio<99", "rfc3339-validator<99", "jupyterlab-widgets<99"]
-    links = ["--offline", "--no-index", "--find-links", server_wheels, "--cache-dir", server_wheels / "cache"]
+    links = ["--offline", "--no-index", f"--find-links={server_wheels}", f"--cache-dir={server_wheels / 'cache'}"]
     subprocess.run([*uv, *links, "jupyter_server", *old], check=True, timeout=120)
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(venv_user.base / "jupyter"))
     prefix = venv_user.environment.prefix
