@@ -119,9 +119,13 @@ class Rest:
             job = answer.body["job"]
         return job
 
+    async def plan(self, environment: str, command: str) -> Any:
+        """The job that planned a command."""
+        return await self.job((await self.post(f"environments/{environment}/plans", {"command": command})).body)
+
     async def run(self, environment: str, command: str) -> Any:
         """Plan a command, apply it, and give the job that did it."""
-        planned = await self.job((await self.post(f"environments/{environment}/plans", {"command": command})).body)
+        planned = await self.plan(environment, command)
         assert planned["state"] == "succeeded", planned
         return await self.job((await self.post("jobs", {"plan": planned["result"]["plan"]})).body)
 
