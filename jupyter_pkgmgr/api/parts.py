@@ -10,7 +10,7 @@ from jupyter_pkgmgr.model import Environment
 from jupyter_pkgmgr.service import PackageService
 
 from .environments import Environments, Known
-from .errors import ForbiddenError
+from .errors import ForbiddenError, NotFoundError
 from .host import Host
 from .plans import Plans
 from .request import ApiRequest, Caller
@@ -29,6 +29,22 @@ class Parts:
     plans: Plans
     host: Host
     verdicts: Verdicts = field(default_factory=Verdicts)
+
+    def find(self, environment: str) -> Known:
+        """The environment of an id, also of one that was given before a restart and not yet found again.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none, or not any more.
+        """
+        try:
+            return self.environments.find(environment)
+        except NotFoundError as error:
+            if error.reference != "environment-not-found":
+                raise
+        self.host.discover()
+        return self.environments.find(environment)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +73,7 @@ class Call:
         """
         name = self.names["environment"]
         self.allow(name)
-        return self.parts.environments.find(name)
+        return self.parts.find(name)
 
     def environment(self) -> Environment:
         """The same without what is known beside it."""

@@ -12,12 +12,12 @@ from jupyter_pkgmgr.commands import Command
 from jupyter_pkgmgr.environments import KernelFacts
 from jupyter_pkgmgr.jobs import Job, JobKind
 from jupyter_pkgmgr.model import Environment, Evidence, redact
-from jupyter_pkgmgr.model.errors import PkgError
+from jupyter_pkgmgr.model.errors import EnvironmentProblem, PkgError
 from jupyter_pkgmgr.typed import Typed, hint_document, is_verbose, run_typed
 
 from .documents import document
 from .environments import Known
-from .errors import ForbiddenError
+from .errors import BadRequestError, ForbiddenError
 from .parts import Call
 from .reading import find_kernel
 from .request import ApiResponse
@@ -67,14 +67,17 @@ def _environment(call: Call, facts: dict[str, Any]) -> Known:
     name = call.caller.environment
     if name is None:
         raise ForbiddenError("nothing is known of this kernel's environment yet", reference="kernel-not-attached")
-    told = KernelFacts.from_json(facts)
+    try:
+        told = KernelFacts.from_json(facts)
+    except EnvironmentProblem as error:
+        raise BadRequestError(error.message, reference=error.reference, note=error.note, hint=error.hint) from error
     if call.parts.environments.id_of(Path(told.prefix)) != name:
         raise ForbiddenError(
             "this kernel's token opens its own environment only",
             note=f"the kernel says that it lives in {told.prefix}",
             hint="restart the kernel",
         )
-    return call.parts.environments.find(name)
+    return call.parts.find(name)
 
 
 def _with_mismatch(call: Call, environment: Environment) -> Environment:

@@ -92,7 +92,7 @@ def apply(call: Call) -> ApiResponse:
 def _check(call: Call, kept: KeptPlan) -> Known:
     """Refuse at once what a job would refuse; returns the plan's environment."""
     call.allow(kept.environment)
-    known = call.parts.environments.find(kept.environment)
+    known = call.parts.find(kept.environment)
     refuse_blocked(kept.plan)
     if fingerprint(known.environment) != kept.plan.fingerprint:
         raise PlanOutdatedError("the environment changed since the plan was made", hint="make the plan again")
