@@ -238,8 +238,8 @@ def _gone(error: UnreachableError) -> PkgError:
     return PkgError(
         "the Jupyter server went away while it worked on this",
         reference="server-gone",
-        note=f"{'it was restarted' if again else error}; what it had not finished is rolled back before anything "
-        "else is done to the environment",
+        note=f"{'it was stopped or restarted' if again else error}; what it had not finished is rolled back before "
+        "anything else is done to the environment",
         hint="%pkg history shows what was done; then run the command again",
     )
 

@@ -68,6 +68,8 @@ class Client:
             schema = None
         if status == 401:  # noqa: PLR2004  unauthorized: no such token, since the kernel or the server was restarted
             raise UnknownKernelError("the Jupyter server doesn't know this kernel any more")
+        if status == 503:  # noqa: PLR2004  it ends, or whoever stands before it says that it isn't there
+            raise UnreachableError("the Jupyter server is shutting down")
         if schema != 1:
             raise UnknownKernelError("the Jupyter server has no package service (any more)")
         if status >= 400:  # noqa: PLR2004  HTTP's errors

@@ -165,6 +165,13 @@ class Attacher:
         if task is not None and not task.done():
             await asyncio.wait({task}, timeout=SETTLE)
 
+    def is_ending(self, kernel: str) -> bool:
+        """Whether Jupyter ends this process of a kernel; it interrupts it first, which no user has asked for."""
+        try:
+            return bool(getattr(self._manager.get_kernel(kernel), "shutting_down", False))
+        except KeyError:
+            return True
+
     async def _attach(self, kernel: str, manager: Any) -> None:
         if kernel not in self._watched:
             self._watched.add(kernel)

@@ -107,6 +107,7 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
 
     async def _authorize(self, route: Route) -> None:
         if self._grant is not None:
+            self._refuse_last_words(route, self._grant)
             return  # what it opens, the API knows
         user = self.current_user
         if not await ensure_async(self.authorizer.is_authorized(self, user, route.action, RESOURCE)):
@@ -115,6 +116,12 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
                 "not-authorized",
                 f"{user.username} is not authorized to {route.action} on resource {RESOURCE}",
             )
+
+    def _refuse_last_words(self, route: Route, grant: Grant) -> None:
+        """A job outlives its kernel: what Jupyter interrupts to end or restart it, no user has asked to stop."""
+        attacher = self.extensionapp.attacher
+        if route.name == "cancel" and attacher is not None and attacher.is_ending(grant.kernel):
+            raise Refused(HTTPStatus.CONFLICT, "kernel-ending", "this kernel is being ended; its job goes on")
 
     # --- what is asked ---------------------------------------------------------------------------------------------
 

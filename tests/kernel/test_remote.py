@@ -188,6 +188,12 @@ def test_a_server_that_is_not_ours_any_more_is_asked_once(
     assert len(server.asked) == 1
 
 
+def test_a_server_that_ends_is_no_server(server: ScriptedServer, run: Run, shown: Shown) -> None:
+    server.answers["POST", "kernels/k1/run"] = lambda: (503, {"schema": 1, "error": {"message": "no"}})
+    assert run()[0]["exit"] == 0
+    assert texts(shown)[0] == "the Jupyter server is shutting down: this kernel does the work itself"
+
+
 def test_a_token_that_is_worth_nothing_any_more(server: ScriptedServer, run: Run, shown: Shown) -> None:
     server.token = "another"  # noqa: S105  the server's new one
     assert run()[0]["exit"] == 0
@@ -220,7 +226,7 @@ def test_a_server_that_was_restarted_in_the_middle(server: ScriptedServer, run: 
     with pytest.raises(PkgError) as caught:
         run(then=lambda: setattr(server, "token", "another"))
     assert caught.value.reference == "server-gone"
-    assert "it was restarted" in str(caught.value.note)
+    assert "it was stopped or restarted" in str(caught.value.note)
 
 
 def test_a_connection_that_breaks_is_made_again(server: ScriptedServer, run: Run, shown: Shown) -> None:

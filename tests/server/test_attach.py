@@ -25,9 +25,7 @@ kernel_python = kernels.kernel_python
 NAMESPACE = "sorted(name for name in globals() if not name.startswith('_i'))"
 TOPS = "sorted({name.partition('.')[0] for name in __import__('sys').modules})"
 HISTORY = "[entry[2] for entry in get_ipython().history_manager.get_range(raw=True)]"
-TOKEN = (
-    "[f.connection['token'] for f in __import__('jupyter_pkgmgr').kernel._faces.values()][0]"  # noqa: S105  where a kernel has it
-)
+TOKEN = "[f.connection['token'] for f in __import__('jupyter_pkgmgr').kernel._faces.values()][0]"  # noqa: S105  where it is
 HAS_MAGIC = "'pkg' in get_ipython().magics_manager.magics['line']"
 LIES = {
     "host": "import os; real = os.uname(); os.uname = lambda: os.uname_result(['Linux', 'elsewhere', *real[2:]])",
@@ -47,7 +45,8 @@ def notebooks(
     jp_asyncio_loop: asyncio.AbstractEventLoop,
 ) -> Iterator[Notebooks]:
     if extension.attacher is None:  # Jupyter starts extensions with its loop, which pytest-jupyter has made
-        jp_asyncio_loop.run_until_complete(jp_serverapp.extension_manager.start_all_extensions())
+        start: Any = jp_serverapp.extension_manager.start_all_extensions
+        jp_asyncio_loop.run_until_complete(start())
     lab = Notebooks(jp_serverapp, extension, jp_fetch, jp_data_dir)
     yield lab
     lab.close()
@@ -261,5 +260,5 @@ async def test_nothing_of_a_token_is_written_anywhere(
 def _channels(notebook: Notebook) -> int:
     """Connections of this process to the kernel's shell channel; one is the test's own."""
     port = notebook.manager.shell_port
-    found = [item for item in psutil.Process().net_connections("tcp") if item.raddr and item.raddr.port == port]
+    found = [item for item in psutil.Process().net_connections("tcp") if item.raddr[1:] == (port,)]
     return sum(1 for item in found if item.status == psutil.CONN_ESTABLISHED)
