@@ -11,7 +11,7 @@ from jupyter_pkgmgr.model.errors import EnvironmentProblem, PackageNotFoundError
 
 from .administration import check_indexes, check_request, check_what_comes, under_policy
 from .assign import Assigned, Assignment, assign
-from .conda_step import plan_conda
+from .conda_step import owned_by, plan_conda
 from .context import Context
 from .guards import check_assignments, check_changes, check_policies
 from .mixed import plan_both
@@ -76,7 +76,7 @@ def _engine_plans(context: Context, assigned: Assigned) -> tuple[list[EnginePlan
         pypi += moved
     if context.environment.python is None and pypi:
         raise _no_python(context, pypi)
-    if context.environment.python is None or not (pypi or update_all):
+    if context.environment.python is None or not (pypi or (update_all and owned_by(context, Ecosystem.PYPI))):
         return _conda_plans(context, conda_plan), []
     check_indexes(context)
     conda_plan, step = plan_both(context, conda, pypi, conda_plan)

@@ -358,8 +358,9 @@ def test_a_conda_environment_that_needs_no_index_asks_for_none(
     conda_user: User, under: Under, channel_server: Server
 ) -> None:
     user = under(conda_user, AdminPolicy(allowed_channels=(channel_server.url,), allowed_indexes=()))
-    user.type("install tb-alpha")
-    assert user.owner("tb-alpha") == Ecosystem.CONDA.value
+    user.type("install tb-alpha=1.0")
+    user.type("update")
+    assert (user.owner("tb-alpha"), user.version("tb-alpha")) == (Ecosystem.CONDA.value, "2.0")
     assert refused(user, "install tb-pure").reference == "index-denied"
     assert refused(user, "install pypi::tb-cli").reference == "index-denied"
 
