@@ -6,6 +6,7 @@ again with everything that comes along. Settings are judged as they are in force
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,8 @@ __all__ = [
 _DIRECT = {OriginKind.PATH, OriginKind.EDITABLE, OriginKind.URL, OriginKind.VCS}
 _BUILT = (".whl", ".conda", ".tar.bz2")
 """Files that are installed without running a build."""
+_ELSEWHERE = ("UV_OVERRIDE", "UV_TORCH_BACKEND")
+"""Variables that have uv take packages from places that no setting of an index names."""
 _ASK = "ask the administrator of this server if you need it"
 
 _Name = tuple[Ecosystem | None, str]
@@ -150,13 +153,19 @@ def _check_engine(context: Context) -> None:
         )
         if is_set
     ]
-    if context.request.options.engine == "pip" and limits and context.request.verb is not Verb.REMOVE:
+    if not limits or context.request.verb is Verb.REMOVE:
+        return
+    note = f"the administrator of this server set {', '.join(limits)}"
+    if context.request.options.engine == "pip":
         raise _refusal(
             "engine-denied",
             "pip can't be held to what is allowed here",
-            note=f"the administrator of this server set {', '.join(limits)}, which pip doesn't keep for dependencies",
+            note=f"{note}, which pip doesn't keep for dependencies",
             hint="leave --engine pip out: uv can be held to it",
         )
+    if variable := next((name for name in _ELSEWHERE if os.environ.get(name)), None):
+        message = f"{variable} is set, which takes packages from elsewhere"
+        raise _refusal("setting-denied", message, note=note, hint=f"unset {variable}")
 
 
 def _check_channels(context: Context) -> None:

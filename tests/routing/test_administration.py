@@ -241,6 +241,15 @@ def test_pip_cannot_be_held_to_it_and_is_refused(venv_user: User, under: Under, 
     assert refused(user, "install --engine pip tb-pure").reference == "engine-denied"
 
 
+@pytest.mark.parametrize("variable", ["UV_OVERRIDE", "UV_TORCH_BACKEND"])
+def test_variables_that_lead_elsewhere_are_refused(
+    variable: str, venv_user: User, under: Under, index_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "cpu")
+    user = under(venv_user, AdminPolicy(allowed_indexes=(index_server.index_url,)))
+    assert variable in refused(user, "install tb-pure").message
+
+
 def test_removing_needs_no_index(venv_user: User, under: Under) -> None:
     venv_user.type("install tb-pure")
     under(venv_user, AdminPolicy(allowed_indexes=())).type("remove tb-pure")
