@@ -270,7 +270,11 @@ def defect(error: Exception) -> PkgError:
 def _blocked(plan: Plan) -> PlanBlockedError:
     first, *rest = plan.blockers
     return PlanBlockedError(
-        first.message, reference=first.reference, context=tuple(notice.message for notice in rest), hint=first.hint
+        first.message,
+        reference=first.reference,
+        context=tuple(notice.message for notice in rest),
+        note=first.note,
+        hint=first.hint,
     )
 
 

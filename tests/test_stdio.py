@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_pkgmgr.render import MIME
 from testbed.index import Server, serve
 
 FACTS = """
@@ -85,7 +86,7 @@ def test_a_command_is_shown_and_answered(child: Child) -> None:
     child.run(1, "install tb-pure")
     first = child.hear()
     assert first["display"]["key"] == "plan"
-    assert set(first["display"]["data"]) == {"text/plain", "text/html"}
+    assert set(first["display"]["data"]) == {"text/plain", "text/html", MIME}
     answer = child.answer()
     assert answer["id"] == 1
     assert answer["result"]["exit"] == 0

@@ -105,11 +105,12 @@ class Service:
         result = message.get("result") if message else None
         return result if isinstance(result, dict) else None
 
-    def tell(self, method: str, params: dict[str, Any]) -> None:
-        """Send what needs no answer, if there is a child to hear it; it has heard before it hears anything else."""
+    def report(self, transaction: str, verdict: dict[str, Any], facts: dict[str, Any]) -> None:
+        """Tell what a change asks of this kernel, for the history; the child has heard it before anything else."""
         child = self._child
         if child is not None and child.usable:
-            child.tell(method, params)
+            told = {"level": verdict["level"], "modules": verdict["modules"]}
+            child.tell("verdict", {"transaction": transaction, "facts": facts, **told})
 
     def close(self) -> None:
         """Let the child end: at once when it is idle, after its work when it isn't."""

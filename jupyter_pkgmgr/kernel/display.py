@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-__all__ = ["Displays"]
+__all__ = ["MIME", "Displays"]
+
+MIME = "application/vnd.jupyter-pkgmgr+json"
+"""What a front end that knows us shows instead of text and HTML."""
 
 
 class Displays:

@@ -8,7 +8,7 @@ from datetime import datetime
 from jupyter_pkgmgr.model import Environment
 from jupyter_pkgmgr.service import Entry, Result, UndoPlan, in_force
 
-from .plans import change_rows, changes_table, describe_environment, notices, summarize
+from .plans import change_rows, changes_table, describe_environment, notices, plan_part, summarize
 from .rendered import Rendered, block, clean, columns, esc, muted, plain, table
 
 __all__ = ["render_history", "render_undo"]
@@ -76,4 +76,8 @@ def render_undo(undo: UndoPlan, *, blockers: bool = True) -> Rendered:
     said, said_html = notices(plan, blockers=blockers)
     lines = [head, *(f"  {line}" for line in taken), *change_rows(plan.changes), *said]
     parts = [f"<b>{esc(head)}</b>", *(f"<div>{esc(line)}</div>" for line in taken), changes_table(plan.changes)]
-    return Rendered(text="\n".join(clean(line) for line in lines), html=block("".join([*parts, *said_html])))
+    return Rendered(
+        text="\n".join(clean(line) for line in lines),
+        html=block("".join([*parts, *said_html])),
+        part={"part": "plan", "plan": plan_part(plan) | {"undoes": [entry.id for entry in undo.entries]}},
+    )

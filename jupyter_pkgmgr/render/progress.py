@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 from jupyter_pkgmgr.model import Event, EventKind, Phase, Plan
 
@@ -16,6 +16,8 @@ __all__ = ["Planning", "Progress", "render_message"]
 
 INTERVAL = 0.1
 """Seconds between two updates of one line: more often only makes a front end slow."""
+PACKAGES = 20
+"""Packages on their way that a progress names one by one; more are in its count."""
 
 PATIENCE = 0.7
 """Seconds that nobody wonders what takes so long."""
@@ -125,7 +127,35 @@ class Progress:
             text = self._running(number, line)
         else:
             text = line.state
-        return Rendered(text=clean(f"{line.title}: {text}"), html=block(f"{esc(line.title)}: {muted(esc(text))}"))
+        return Rendered(
+            text=clean(f"{line.title}: {text}"),
+            html=block(f"{esc(line.title)}: {muted(esc(text))}"),
+            part=self._part(number, line, text),
+        )
+
+    def _part(self, number: int, line: _Line, text: str) -> dict[str, Any]:
+        """The step's state, and the packages that are on their way, the latest last."""
+        ended = {name for phase, name in line.finished if phase is line.phase}
+        names = [name for name in line.totals | line.done if name not in ended][-PACKAGES:]
+        return {
+            "part": "progress",
+            "step": number,
+            "title": clean(line.title),
+            "text": clean(text),
+            "state": line.state or "started",
+            "phase": line.phase.value if line.phase else None,
+            "done": len(ended),
+            "total": self._counts[number],
+            "packages": [
+                {
+                    "name": clean(name),
+                    "phase": line.phase.value if line.phase else None,
+                    "done": line.done.get(name),
+                    "total": line.totals.get(name),
+                }
+                for name in names
+            ],
+        }
 
     def _running(self, number: int, line: _Line) -> str:
         words = [_WORDS[line.phase] if line.phase else "starting"]
@@ -207,4 +237,9 @@ class Planning:
 def render_message(event: Event) -> Rendered:
     """What an event says beside the steps: that something is waited for, or worth knowing."""
     prefix = "waiting: " if event.kind is EventKind.WAITING else f"{event.level}: " if event.level == "warning" else ""
-    return Rendered(text=clean(prefix + event.message), html=block(muted(esc(prefix + event.message))))
+    level = "waiting" if event.kind is EventKind.WAITING else event.level or "info"
+    return Rendered(
+        text=clean(prefix + event.message),
+        html=block(muted(esc(prefix + event.message))),
+        part={"part": "message", "level": level, "text": clean(event.message)},
+    )

@@ -11,6 +11,7 @@ from jupyter_pkgmgr.engines.protocol import Engine
 from jupyter_pkgmgr.environments import CondaSettings, IndexSettings
 from jupyter_pkgmgr.inventory import Inventory
 from jupyter_pkgmgr.model import (
+    AdminPolicy,
     Cancellation,
     Ecosystem,
     Environment,
@@ -21,15 +22,17 @@ from jupyter_pkgmgr.model import (
     Phase,
     PolicyKind,
     Request,
+    ServerEnvironment,
     ignore_events,
     redact,
     short_location,
 )
 
-__all__ = ["ChannelQuery", "Context", "EngineChoice", "IndexMetadata"]
+from .server_packages import closure, server_packages
+
+__all__ = ["ChannelQuery", "Context", "EngineChoice", "IndexMetadata", "held_by_server"]
 
 KERNEL_ROOTS = ("ipykernel", "python", "r-irkernel", "xeus-python")
-SERVER_ROOTS = ("jupyter-pkgmgr", "jupyter-server", "jupyterlab", "notebook")
 
 
 class ChannelQuery(Protocol):
@@ -65,6 +68,7 @@ class Context:
     choose_engine: Callable[[Context, Ecosystem], EngineChoice]
     query_channels: ChannelQuery
     index_metadata: IndexMetadata
+    policy: AdminPolicy = field(default_factory=AdminPolicy)
     events: EventSink = ignore_events
     cancel: Cancellation = field(default_factory=Cancellation)
 
@@ -101,9 +105,23 @@ class Context:
 
         Without them a plan could saw off the branch that the notebook sits on (DESIGN §5).
         """
-        roots = [*KERNEL_ROOTS, *(SERVER_ROOTS if self.environment.policy(PolicyKind.SERVER) else ())]
-        return self.inventory.closure(roots)
+        return frozenset({*self.inventory.closure(KERNEL_ROOTS), *self.held_by_server})
+
+    @cached_property
+    def held_by_server(self) -> dict[tuple[Ecosystem, str], Package]:
+        """The packages that the running server consists of and needs, by key: they stay exactly as they are."""
+        return held_by_server(self.policy, self.inventory)
 
     def requirements_of(self, package: Package) -> list[Package]:
         """The installed packages that this one depends on directly."""
         return list(self.inventory.requirements(package))
+
+
+def held_by_server(policy: AdminPolicy, inventory: Inventory) -> dict[tuple[Ecosystem, str], Package]:
+    """What must stay as it is because the running server lives in this environment; nothing in any other."""
+    environment = inventory.environment
+    protect = policy.server_environment is ServerEnvironment.PROTECT
+    if not (protect and environment.policy(PolicyKind.SERVER)):
+        return {}
+    markers = dict(environment.python.markers) if environment.python else {}
+    return closure(inventory, server_packages(inventory), markers)

@@ -1,6 +1,6 @@
 """A plan being applied: check, apply, verify; what was done, and taking it back."""
 
-from .apply import apply_plan
+from .apply import apply_plan, refuse_blocked
 from .doctor import examine
 from .history import Entry, Result, in_force, read_entries, record_verdict
 from .limits import read_limits
@@ -30,4 +30,5 @@ __all__ = [
     "read_limits",
     "record_verdict",
     "recover",
+    "refuse_blocked",
 ]

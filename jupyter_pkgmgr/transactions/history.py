@@ -84,6 +84,8 @@ class Entry:
     """``kernel``, ``terminal``, …"""
     command: str = ""
     """What was typed, redacted."""
+    job: str = ""
+    """The job that it was part of, where there was one."""
     prefix: str = ""
     changes: tuple[Change, ...] = ()
     result: Result = Result.COMMITTED

@@ -42,6 +42,13 @@ class Limits:
     keep_source: str = "default"
     max_bytes_source: str = "default"
 
+    def in_words(self) -> tuple[tuple[str, str], ...]:
+        """Each as (name, value and source)."""
+        return (
+            ("keep", f"{self.keep} snapshots ({self.keep_source})"),
+            ("keep-bytes", f"{_in_units(self.max_bytes)} ({self.max_bytes_source})"),
+        )
+
 
 def read_limits() -> Limits:
     """The limits in force, each with the place where it was set.
@@ -108,3 +115,11 @@ def _bytes(value: object, source: str) -> int:
 
 def _wrong(message: str, hint: str) -> UsageError:
     return UsageError(message, reference="bad-setting", hint=hint)
+
+
+def _in_units(count: int) -> str:
+    """A number of bytes as one reads it."""
+    for unit, size in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"

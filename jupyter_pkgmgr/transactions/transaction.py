@@ -129,6 +129,7 @@ def _begin(
         host=owner.host,
         face=owner.face,
         command=owner.command,
+        job=owner.job,
         prefix=str(environment.prefix),
         changes=plan.changes,
         undoes=undoes,
