@@ -81,7 +81,7 @@ class JobStore:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = self._hold(self._folder / f"{self.host}{_HOST}")
             if self._lock is not None:
-                self._lock.path.write_bytes(msgspec.json.encode(Owner.here(face="jobs").to_json()))
+                _owner_of(self._lock.path).write_bytes(msgspec.json.encode(Owner.here(face="jobs").to_json()))
 
     def close(self) -> None:
         """Give up the folder: every job of this host has ended."""
@@ -224,15 +224,25 @@ class JobStore:
         """Remove what dead hosts left beside their jobs, and damaged files that nobody came to look at."""
         for host, lives in hosts.items():
             if not lives:
-                (self._folder / f"{Path(host).name}{_HOST}").unlink(missing_ok=True)
+                path = self._folder / f"{Path(host).name}{_HOST}"
+                path.unlink(missing_ok=True)
+                _owner_of(path).unlink(missing_ok=True)
         for path in [*self._folder.glob("*.new"), *self._folder.glob(f"*{_DAMAGED}")]:
             if time.time() - path.stat().st_mtime > 7 * 24 * 3600:
                 path.unlink(missing_ok=True)
 
 
+def _owner_of(path: Path) -> Path:
+    """Where it says who holds a host's lock; :func:`release_lock` removes it."""
+    return path.with_name(f"{path.name}.json")
+
+
 def _is_dead(path: Path) -> bool:
     """Whether the process that says it holds a lock is gone, as far as can be told from here."""
-    owner = Owner.from_json(path.read_bytes())
+    try:
+        owner = Owner.from_json(_owner_of(path).read_bytes())
+    except FileNotFoundError:
+        return False
     return owner is not None and owner.host == Owner.here().host and not is_alive(owner.pid)
 
 
