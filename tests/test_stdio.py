@@ -213,3 +213,83 @@ def test_an_install_that_is_stopped(how: str, child: Child, index_folder: Path) 
         assert "result" in child.answer()
     else:
         child.process.wait(timeout=60)
+
+
+# --- the REST API, for a panel inside the notebook -----------------------------------------------------------------
+
+
+def ask(child: Child, number: int, method: str, path: str, body: Any = None, **more: Any) -> dict[str, Any]:
+    child.send(id=number, method="api", params={"method": method, "path": path, "body": body, **more})
+    answer = child.answer()
+    assert answer["id"] == number
+    result: dict[str, Any] = answer["result"]
+    assert set(result) == {"status", "body", "headers"}
+    return result
+
+
+def test_a_panel_installs_through_the_child(child: Child) -> None:
+    [environment] = ask(child, 1, "GET", "environments", facts=child.facts)["body"]["environments"]
+    place = f"environments/{environment['id']}"
+    job = ask(child, 2, "POST", f"{place}/plans", {"command": "install tb-pure==1.0"})
+    assert job["status"] == 202
+    planned = follow(child, job["body"]["id"])
+    applied = ask(child, 4, "POST", "jobs", planned["result"])
+    assert follow(child, applied["body"]["id"])["state"] == "succeeded"
+    packages = ask(child, 5, "GET", f"{place}/packages")
+    assert [row["name"] for row in packages["body"]["packages"]] == ["tb-pure"]
+    tag = packages["headers"]["ETag"]
+    again = ask(child, 6, "GET", f"{place}/packages", headers={"If-None-Match": tag})
+    assert (again["status"], again["body"]) == (304, None)
+    child.run(7, "history")
+    child.answer()
+
+
+def follow(child: Child, job: str) -> dict[str, Any]:
+    after = 0
+    while True:
+        page = ask(child, 3, "GET", f"jobs/{job}/events", query={"after": str(after), "wait": "30"})["body"]
+        after = page["next"]
+        if page["job"]["ended"]:
+            ended: dict[str, Any] = page["job"]
+            return ended
+
+
+@pytest.mark.parametrize(
+    ("params", "status", "reference"),
+    [
+        ({}, 400, "bad-request"),
+        ({"method": 7, "path": "jobs"}, 400, "bad-request"),
+        ({"method": "GET", "path": "jobs", "query": [1]}, 400, "bad-request"),
+        ({"method": "GET", "path": "jobs", "more": 1}, 400, "bad-request"),
+        ({"method": "GET", "path": "jobs", "facts": {"schema": 99}}, 409, "unreadable-facts"),
+        ({"method": "GET", "path": "dance"}, 404, "not-found"),
+        ({"method": "GET", "path": "openapi.yaml"}, 404, "not-found"),
+        ({"method": "GET", "path": "environments/0000000000000000"}, 404, "environment-not-found"),
+        ({"method": "POST", "path": "kernels/k/run", "body": {}}, 403, "kernel-token-needed"),
+    ],
+)
+def test_a_request_that_the_api_refuses_is_an_answer(
+    params: dict[str, Any], status: int, reference: str, child: Child
+) -> None:
+    child.send(id=1, method="api", params=params)
+    result = child.answer()["result"]
+    assert result["status"] == status
+    assert result["body"]["error"]["reference"] == reference
+
+
+def test_a_long_poll_keeps_nobody_waiting(child: Child, index_folder: Path) -> None:
+    """Other requests are answered while one waits, and the end of the input ends the wait."""
+    with serve(index_folder) as server:
+        server.fail("*", "hang")
+        [environment] = ask(child, 1, "GET", "environments", facts=child.facts)["body"]["environments"]
+        command = {"command": f"install tb-pure -i {server.index_url}"}
+        job = ask(child, 2, "POST", f"environments/{environment['id']}/plans", command)["body"]["id"]
+        query = {"after": "2", "wait": "30"}
+        child.send(id=3, method="api", params={"method": "GET", "path": f"jobs/{job}/events", "query": query})
+        assert ask(child, 4, "GET", f"jobs/{job}")["body"]["state"] in ("queued", "running")
+        assert child.process.stdin is not None
+        child.process.stdin.close()
+        page = child.answer()
+        assert page["id"] == 3
+        assert page["result"]["body"]["job"]["id"] == job
+        child.process.wait(timeout=60)

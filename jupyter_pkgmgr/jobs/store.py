@@ -24,6 +24,7 @@ import msgspec
 from jupyter_pkgmgr.model import SCHEMA, to_json
 from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.transactions.locks import Lock, Owner, attempt_lock, release_lock
+from jupyter_pkgmgr.transactions.weak_locks import is_alive
 
 from .job import Job, JobFacts, JobState
 from .log import EventLog, LogEvent
@@ -39,6 +40,8 @@ _SLACK = 1024**2
 """Bytes of replaced lines that a file may always hold."""
 _ADOPTION = 10.0
 """Seconds to wait for another host that looks through the folder at the same time."""
+_LAST_BREATH = 5.0
+"""Seconds in which the lock of a process that is gone gets free."""
 _UNREADABLE = (OSError, msgspec.MsgspecError, UnicodeDecodeError, ValueError, KeyError, TypeError, RecursionError)
 
 
@@ -77,6 +80,8 @@ class JobStore:
         with self._telling("the folder of jobs can't be used"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = self._hold(self._folder / f"{self.host}{_HOST}")
+            if self._lock is not None:
+                _owner_of(self._lock.path).write_bytes(msgspec.json.encode(Owner.here(face="jobs").to_json()))
 
     def close(self) -> None:
         """Give up the folder: every job of this host has ended."""
@@ -187,12 +192,15 @@ class JobStore:
     def _lives(self, host: str) -> bool:
         """Whether a host still holds its lock. Names of hosts come from files, so they are looked at first."""
         path = self._folder / f"{Path(host).name}{_HOST}"
-        if not path.exists():
-            return False
-        lock = attempt_lock(path, Owner.here(), "a host of jobs")
-        if lock is None:
-            return True
-        release_lock(lock)
+        deadline = time.monotonic() + _LAST_BREATH
+        while path.exists():
+            lock = attempt_lock(path, Owner.here(), "a host of jobs")
+            if lock is not None:
+                release_lock(lock)
+                return False
+            if not _is_dead(path) or time.monotonic() > deadline:
+                return True
+            time.sleep(0.02)  # a tool that it was just about to start has the lock until it has become that tool
         return False
 
     def _hold(self, path: Path) -> Lock | None:
@@ -216,10 +224,26 @@ class JobStore:
         """Remove what dead hosts left beside their jobs, and damaged files that nobody came to look at."""
         for host, lives in hosts.items():
             if not lives:
-                (self._folder / f"{Path(host).name}{_HOST}").unlink(missing_ok=True)
+                path = self._folder / f"{Path(host).name}{_HOST}"
+                path.unlink(missing_ok=True)
+                _owner_of(path).unlink(missing_ok=True)
         for path in [*self._folder.glob("*.new"), *self._folder.glob(f"*{_DAMAGED}")]:
             if time.time() - path.stat().st_mtime > 7 * 24 * 3600:
                 path.unlink(missing_ok=True)
+
+
+def _owner_of(path: Path) -> Path:
+    """Where it says who holds a host's lock; :func:`release_lock` removes it."""
+    return path.with_name(f"{path.name}.json")
+
+
+def _is_dead(path: Path) -> bool:
+    """Whether the process that says it holds a lock is gone, as far as can be told from here."""
+    try:
+        owner = Owner.from_json(_owner_of(path).read_bytes())
+    except FileNotFoundError:
+        return False
+    return owner is not None and owner.host == Owner.here().host and not is_alive(owner.pid)
 
 
 def _read_job(path: Path) -> tuple[_Head, Job]:

@@ -115,14 +115,21 @@ class Face:
 
     def after_cell(self, result: Any = None) -> None:
         """Help with a missing import when a cell ended with one, and tell what others changed meanwhile."""
-        if isinstance(getattr(result, "error_in_exec", None), Exception):
-            if self._import_help is None:
-                from .missing_import import ImportHelp  # noqa: PLC0415  on first use
+        error = getattr(result, "error_in_exec", None)
+        try:
+            if isinstance(error, Exception) and not hasattr(error, "_render_traceback_"):  # that one is explained
+                self._help_with(error)
+            if self._notices is not None:
+                self._notices.show(self._shell)
+        except KeyboardInterrupt:  # the cell has ended: there is nothing else to stop but this
+            return
 
-                self._import_help = ImportHelp()
-            self._import_help.after_error(result.error_in_exec, self._ready)
-        if self._notices is not None:
-            self._notices.show(self._shell)
+    def _help_with(self, error: Exception) -> None:
+        if self._import_help is None:
+            from .missing_import import ImportHelp  # noqa: PLC0415  on first use
+
+            self._import_help = ImportHelp()
+        self._import_help.after_error(error, self._ready)
 
     def changed(self, change: dict[str, Any]) -> dict[str, Any]:
         """Judge a change that somebody else made; returns the verdict."""

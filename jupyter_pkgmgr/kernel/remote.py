@@ -18,7 +18,7 @@ from . import child
 from .display import MIME
 from .errors import PkgError
 from .interpreter import find_python
-from .transport import Client, UnknownKernelError, UnreachableError
+from .transport import Client, ShuttingDownError, UnknownKernelError, UnreachableError
 
 __all__ = ["Service"]
 
@@ -214,7 +214,10 @@ class _Job:
             try:
                 page = client.call("GET", f"jobs/{self._id}/events?after={after}&wait={WAIT:.0f}", wait=WAIT)
             except UnreachableError as error:
-                if isinstance(error, UnknownKernelError) or time.monotonic() - last_heard > PATIENCE:
+                if (
+                    isinstance(error, (ShuttingDownError, UnknownKernelError))
+                    or time.monotonic() - last_heard > PATIENCE
+                ):
                     raise _gone(error) from None
                 self._stop.wait(PAUSE)
                 continue

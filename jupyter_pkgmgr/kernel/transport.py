@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from .errors import PkgError
 
-__all__ = ["Client", "UnknownKernelError", "UnreachableError"]
+__all__ = ["Client", "ShuttingDownError", "UnknownKernelError", "UnreachableError"]
 
 TIMEOUT = 10.0
 """Seconds for an answer that needs no work; what waits for something says how long."""
@@ -30,6 +30,10 @@ MAX_ANSWER = 32 * 1024**2
 
 class UnreachableError(Exception):
     """The server doesn't answer, or somebody else does."""
+
+
+class ShuttingDownError(UnreachableError):
+    """The server answers, but ends."""
 
 
 class UnknownKernelError(UnreachableError):
@@ -69,7 +73,7 @@ class Client:
         if status == 401:  # noqa: PLR2004  unauthorized: no such token, since the kernel or the server was restarted
             raise UnknownKernelError("the Jupyter server doesn't know this kernel any more")
         if status == 503:  # noqa: PLR2004  it ends, or whoever stands before it says that it isn't there
-            raise UnreachableError("the Jupyter server is shutting down")
+            raise ShuttingDownError("the Jupyter server is shutting down")
         if schema != 1:
             raise UnknownKernelError("the Jupyter server has no package service (any more)")
         if status >= 400:  # noqa: PLR2004  HTTP's errors

@@ -12,10 +12,12 @@ import secrets
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import msgspec
+from tornado import web
 
 from jupyter_pkgmgr.api import (
     MAX_BODY,
@@ -69,6 +71,7 @@ class Core:
         assert extension.serverapp is not None  # noqa: S101  Jupyter has linked it
         assert extension.serverapp.event_logger is not None  # noqa: S101  it is made before extensions are
         self._extension, self._loop, self._log = extension, loop, extension.log
+        self._closed = False
         self._shutdown_seconds = extension.shutdown_seconds
         self._quick = ThreadPoolExecutor(LOOKERS, thread_name_prefix="pkgmgr-quick")
         self._slow = ThreadPoolExecutor(extension.threads, thread_name_prefix="pkgmgr")
@@ -104,6 +107,7 @@ class Core:
         for job in self.jobs.close(self._shutdown_seconds):
             self._log.warning("job %s (%s) didn't stop in time", job.id, job.facts.title)
         self._service.close()
+        self._closed = True
         for pool in (self._quick, self._slow):
             pool.shutdown(cancel_futures=True)
         self._finder.close()
@@ -125,7 +129,12 @@ class Core:
         return await self._in(pool, functools.partial(self.api.handle, request))
 
     async def _in(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(pool, work)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(pool, work)
+        except (asyncio.CancelledError, RuntimeError) as error:  # how a pool says that it is closed
+            if not self._closed:
+                raise
+            raise web.HTTPError(HTTPStatus.SERVICE_UNAVAILABLE, "the server is shutting down") from error
 
     def request(
         self,

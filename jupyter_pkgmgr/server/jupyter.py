@@ -61,6 +61,8 @@ class JupyterFacts:
         return tuple(kernel for kernel in kernels if kernel is not None)
 
     async def _kernelspecs(self) -> dict[str, Mapping[str, Any]]:
+        if self._app.gateway_config.gateway_enabled:  # they are the gateway's, and so are their paths
+            return {}
         manager: Any = self._app.kernel_spec_manager
         specs: Mapping[str, Any] = await ensure_async(manager.get_all_specs())
         return {name: {**item["spec"], "resource_dir": item.get("resource_dir", "")} for name, item in specs.items()}

@@ -58,10 +58,10 @@ class Client:
     host: Jupyter
     environment: Environment
     id: str
-    caller: Caller = Caller(user="me", face="panel")
+    caller: Caller
 
     def send(
-        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None, **query: object
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None, **query: Any
     ) -> ApiResponse:
         return self.api.handle(
             ApiRequest(
@@ -74,7 +74,7 @@ class Client:
             )
         )
 
-    def get(self, path: str, **query: object) -> dict[str, Any]:
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
         answer = self.send("GET", path, **query)
         assert answer.status == 200, answer.body
         document: dict[str, Any] = answer.body
@@ -87,7 +87,7 @@ class Client:
         document: dict[str, Any] = answer.body
         return document
 
-    def error(self, method: str, path: str, body: Any = None, **query: object) -> tuple[int, dict[str, Any]]:
+    def error(self, method: str, path: str, body: Any = None, **query: Any) -> tuple[int, dict[str, Any]]:
         answer = self.send(method, path, body, **query)
         assert answer.status >= 400, answer.body
         assert answer.body["message"] == answer.body["error"]["message"]

@@ -229,6 +229,14 @@ def test_a_server_that_was_restarted_in_the_middle(server: ScriptedServer, run: 
     assert "it was stopped or restarted" in str(caught.value.note)
 
 
+def test_a_server_that_ends_in_the_middle(server: ScriptedServer, run: Run) -> None:
+    server.answers["GET", "jobs/j1/events"] = lambda: (503, {"schema": 1, "error": {"message": "no"}})
+    with pytest.raises(PkgError) as caught:
+        run()
+    assert caught.value.reference == "server-gone"
+    assert str(caught.value.note).startswith("the Jupyter server is shutting down; what it had not finished")
+
+
 def test_a_connection_that_breaks_is_made_again(server: ScriptedServer, run: Run, shown: Shown) -> None:
     broken = iter([True, True])
 

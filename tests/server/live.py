@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import psutil
 
-__all__ = ["LiveServer"]
+__all__ = ["TOKEN", "LiveServer"]
 
 TOKEN = "a-token-for-tests"  # noqa: S105
 START = 60.0
@@ -113,9 +113,9 @@ class LiveServer:
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None and self._process.poll() is None:
-            for process in [*psutil.Process(self._process.pid).children(recursive=True), self._process]:
-                process.kill()
-            self._process.wait()
+            for child in psutil.Process(self._process.pid).children(recursive=True):
+                child.kill()
+            self.kill()
 
     # --- asking ----------------------------------------------------------------------------------------------------
 

@@ -97,7 +97,7 @@ class TestBadPolicy:
         self, jp_serverapp: ServerApp, jp_fetch: Any, extension: PkgmgrExtension
     ) -> None:
         assert (await jp_fetch("pkgmgr", "settings", raise_error=False)).code == 404
-        await jp_serverapp.extension_manager.start_all_extensions()
+        await jp_serverapp.extension_manager.start_all_extensions()  # type: ignore[no-untyped-call]
         assert extension.attacher is None
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from testbed.environments import kernelspec, make_venv
 from testbed.index import Server, serve
-from tests.server.live import LiveServer
+from tests.server.live import TOKEN, LiveServer
 
 
 @pytest.fixture
@@ -109,8 +109,8 @@ def test_two_servers_of_one_user_share_a_folder(root: Path, prefix: Path, slow_i
         second.start()
         assert second.environment(prefix) == environment
         assert job["id"] not in {other["id"] for other in second.get("jobs")["jobs"]}
-        slow_index.rate = 0
-        assert first.job(job)["state"] == "succeeded"
+        assert first.get(f"jobs/{job['id']}")["state"] == "running"
+        assert first.job(first.post(f"jobs/{job['id']}/cancel"))["state"] == "cancelled"
 
 
 def test_below_a_path(root: Path) -> None:
@@ -120,6 +120,21 @@ def test_below_a_path(root: Path) -> None:
         server.start()
         assert server.get("environments")["environments"]
         server.stop()
+
+
+def test_kernels_of_a_gateway_are_left_alone(root: Path, tmp_path: Path) -> None:
+    with LiveServer(tmp_path / "far") as far:
+        far.start()
+        gateway = (f"--GatewayClient.url=http://127.0.0.1:{far.port}", f"--GatewayClient.auth_token={TOKEN}")
+        with LiveServer(root, *gateway) as server:
+            server.start()
+            started = server.ask("POST", "api/kernels", {"name": "python3"})
+            (kernel,) = server.get("kernels")["kernels"]
+            assert (kernel["id"], kernel["attached"], kernel["environment"]) == (started["id"], "remote", None)
+            listed = server.get("environments")
+            assert [item["kernelspecs"] for item in listed["environments"]] == [[]] * len(listed["environments"])
+            assert listed["notes"] == []
+            server.stop()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no unix sockets")
