@@ -156,7 +156,7 @@ def test_what_is_no_message_harms_nobody(line: bytes, child: Child) -> None:
             "changed_packages": [],
             "added_paths": False,
             "verdict_wanted": False,
-            "transaction": "",
+            "transaction": None,
         },
     }
 
