@@ -19,3 +19,8 @@ def unload_ipython_extension(ipython):  # type: ignore[no-untyped-def]
     from .kernel import unload
 
     unload(ipython)
+
+
+def _jupyter_labextension_paths():  # type: ignore[no-untyped-def]
+    """Where the built front end is: what ``jupyter labextension develop`` asks."""
+    return [{"src": "labextension", "dest": "jupyter-pkgmgr"}]

@@ -41,6 +41,16 @@ export default tseslint.config(
   },
   { files: ['src/panel/**'], rules: { 'no-restricted-imports': ['error', hostFree] } },
   {
+    files: ['src/lab/**'],
+    rules: {
+      '@typescript-eslint/unbound-method': 'off', // Lumino's signals take a method and its object
+      'jupyter/command-described-by': 'error',
+      'jupyter/plugin-activation-args': 'error',
+      'jupyter/plugin-description': 'error',
+      'jupyter/token-format': 'error'
+    }
+  },
+  {
     files: ['**/*.mjs'],
     languageOptions: { globals: { console: 'readonly', process: 'readonly', URL: 'readonly' } }
   },
