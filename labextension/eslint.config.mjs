@@ -23,6 +23,7 @@ export default tseslint.config(
     plugins: { 'react-hooks': hooks, jupyter },
     rules: {
       ...hooks.configs.recommended.rules,
+      'react-hooks/incompatible-library': 'off', // it speaks of the React Compiler, which isn't used
       curly: 'error',
       eqeqeq: 'error',
       'no-console': 'error',

@@ -18,6 +18,8 @@ export interface IDetailsState {
   version: string;
   /** Names that were shown before this one, for going back. */
   trail: readonly string[];
+  /** How often details were closed: each time the focus goes back to the list. */
+  closed: number;
 }
 
 /** Everything about one package, installed or not. */
@@ -36,7 +38,8 @@ export class Details extends Store<IDetailsState> {
       ecosystem: null,
       versions: null,
       version: '',
-      trail: []
+      trail: [],
+      closed: 0
     });
     this.#context = context;
   }
@@ -67,7 +70,11 @@ export class Details extends Store<IDetailsState> {
   close(): void {
     this.#loading.stop();
     this.#listing.stop();
+    if (this.state.name === null) {
+      return;
+    }
     this.set({
+      closed: this.state.closed + 1,
       name: null,
       trail: [],
       details: null,

@@ -105,6 +105,12 @@ export class PanelModel extends Store<IPanelState> {
     this.setTab('search');
   }
 
+  /** The details of an installed package, beside the list. */
+  show(name: string): void {
+    this.setTab('installed');
+    void this.details.show(name);
+  }
+
   /** An environment's packages changed, wherever that was done. */
   environmentChanged(environment: string, fingerprint: string | null = null): void {
     if (environment === this.#environment && fingerprint !== this.packages.state.fingerprint) {
