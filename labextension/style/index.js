@@ -1,1 +1,3 @@
 import './lab/output.css';
+import './lab/sidepanel.css';
+import './lab/status.css';

@@ -16,7 +16,7 @@ export class OutputRenderer extends ReactWidget implements IRenderMime.IRenderer
     super();
     this._host = host;
     this._trans = trans;
-    this.addClass('jp-pkgmgr-Output');
+    this.addClass('jpkg-Output');
   }
 
   renderModel(model: IRenderMime.IMimeModel): Promise<void> {

@@ -53,11 +53,11 @@ export function OutputView(props: IProps<Part>) {
 
 function Line({ mark, kind, text }: { mark: string; kind: string; text: string }) {
   return (
-    <div className={`jp-pkgmgr-Output-line jp-pkgmgr-mod-${kind}`}>
-      <span className="jp-pkgmgr-Output-mark" aria-hidden="true">
+    <div className={`jpkg-Output-line jpkg-mod-${kind}`}>
+      <span className="jpkg-Output-mark" aria-hidden="true">
         {mark}
       </span>
-      <span className="jp-pkgmgr-Output-text">{text}</span>
+      <span className="jpkg-Output-text">{text}</span>
     </div>
   );
 }
@@ -73,7 +73,7 @@ function Message({ level, text }: { level: string; text: string }) {
 
 function Plan({ part, trans }: Omit<IProps<IPlanPart>, 'actions'>) {
   return (
-    <section className="jp-pkgmgr-Output-plan" aria-label={trans.__('Plan')}>
+    <section className="jpkg-Output-plan" aria-label={trans.__('Plan')}>
       <header>
         <b>{trans.__('Plan for %1', part.environment)}</b>
         <Counts part={part} trans={trans} />
@@ -116,7 +116,7 @@ function Counts({ part, trans }: Omit<IProps<IPlanPart>, 'actions'>) {
     [part.downloadSize ?? 0, trans.__('%1 MB to download', megabytes(part.downloadSize ?? 0))]
   ] as const;
   const shown = facts.filter(([number]) => number > 0).map(([, text]) => text);
-  return <span className="jp-pkgmgr-Output-muted">{shown.join(' · ')}</span>;
+  return <span className="jpkg-Output-muted">{shown.join(' · ')}</span>;
 }
 
 function Step({ step, trans }: { step: IShownStep; trans: ITranslation }) {
@@ -130,17 +130,17 @@ function Step({ step, trans }: { step: IShownStep; trans: ITranslation }) {
     ...shown.filter(change => !change.requested)
   ];
   return (
-    <div className="jp-pkgmgr-Output-step">
-      <div className="jp-pkgmgr-Output-engine">
+    <div className="jpkg-Output-step">
+      <div className="jpkg-Output-engine">
         {step.engine}
-        {step.reason && <span className="jp-pkgmgr-Output-muted"> {step.reason}</span>}
+        {step.reason && <span className="jpkg-Output-muted"> {step.reason}</span>}
       </div>
       <Changes changes={ordered} trans={trans} />
       {folded.length > 0 && (
         <details>
           <summary>
             {trans._n('and %1 dependency', 'and %1 dependencies', folded.length)}
-            <span className="jp-pkgmgr-Output-muted">
+            <span className="jpkg-Output-muted">
               {' '}
               {folded.map(change => change.name).join(', ')}
             </span>
@@ -167,14 +167,14 @@ function Changes({ changes, trans }: { changes: IShownChange[]; trans: ITranslat
       </thead>
       <tbody>
         {changes.map((change, index) => (
-          <tr key={index} className={change.requested ? 'jp-pkgmgr-mod-requested' : undefined}>
+          <tr key={index} className={change.requested ? 'jpkg-mod-requested' : undefined}>
             <td>
               <Sign action={change.action} trans={trans} />
               {change.name}
             </td>
             <td>{versions(change)}</td>
             <td>{change.source}</td>
-            <td className="jp-pkgmgr-Output-muted">{change.reason}</td>
+            <td className="jpkg-Output-muted">{change.reason}</td>
           </tr>
         ))}
       </tbody>
@@ -192,7 +192,7 @@ function Sign({ action, trans }: { action: IShownChange['action']; trans: ITrans
   };
   return (
     <span
-      className={`jp-pkgmgr-Output-sign jp-pkgmgr-mod-${action}`}
+      className={`jpkg-Output-sign jpkg-mod-${action}`}
       role="img"
       aria-label={words[action]}
       title={words[action]}
@@ -214,11 +214,9 @@ function Notice(props: {
 }) {
   const { kind, title, notice, trans } = props;
   return (
-    <div className={`jp-pkgmgr-Output-notice jp-pkgmgr-mod-${kind}`}>
+    <div className={`jpkg-Output-notice jpkg-mod-${kind}`}>
       <b>{title}</b> {notice.message}
-      {notice.hint && (
-        <div className="jp-pkgmgr-Output-muted">{trans.__('hint: %1', notice.hint)}</div>
-      )}
+      {notice.hint && <div className="jpkg-Output-muted">{trans.__('hint: %1', notice.hint)}</div>}
     </div>
   );
 }
@@ -226,15 +224,15 @@ function Notice(props: {
 // --- progress, verdict, hint, error -------------------------------------------------------------------------------
 
 function Progress({ part, actions, trans }: IProps<IProgressPart>) {
-  const title = part.title && <b className="jp-pkgmgr-Output-title">{part.title}</b>;
+  const title = part.title && <b className="jpkg-Output-title">{part.title}</b>;
   if (part.state === 'finished' || part.state === 'succeeded') {
     return (
-      <div className="jp-pkgmgr-Output-line jp-pkgmgr-mod-success">
-        <span className="jp-pkgmgr-Output-mark" aria-hidden="true">
+      <div className="jpkg-Output-line jpkg-mod-success">
+        <span className="jpkg-Output-mark" aria-hidden="true">
           ✓
         </span>
-        <span className="jp-pkgmgr-Output-text">
-          {title} <span className="jp-pkgmgr-Output-muted">{part.text}</span>
+        <span className="jpkg-Output-text">
+          {title} <span className="jpkg-Output-muted">{part.text}</span>
         </span>
       </div>
     );
@@ -247,10 +245,10 @@ function Progress({ part, actions, trans }: IProps<IProgressPart>) {
   const known = part.done !== null && part.total !== null && part.total > 0 && part.done > 0;
   const label = part.title ? `${part.title}: ${part.text}` : part.text;
   return (
-    <div className="jp-pkgmgr-Output-progress">
-      <div className="jp-pkgmgr-Output-line">
-        <span className="jp-pkgmgr-Output-text">
-          {title} <span className="jp-pkgmgr-Output-muted">{part.text}</span>
+    <div className="jpkg-Output-progress">
+      <div className="jpkg-Output-line">
+        <span className="jpkg-Output-text">
+          {title} <span className="jpkg-Output-muted">{part.text}</span>
         </span>
         {actions.cancel && (
           <Button label={trans.__('Cancel')} busy={trans.__('Cancelling…')} run={actions.cancel} />
@@ -271,8 +269,8 @@ function Verdict({ part, actions, trans }: IProps<IVerdictPart>) {
     return <Line mark="·" kind={kind} text={part.text} />;
   }
   return (
-    <div className={`jp-pkgmgr-Output-notice jp-pkgmgr-mod-${kind}`}>
-      <span className="jp-pkgmgr-Output-text">{part.text}</span>
+    <div className={`jpkg-Output-notice jpkg-mod-${kind}`}>
+      <span className="jpkg-Output-text">{part.text}</span>
       {actions.restart && (
         <Button
           label={trans.__('Restart kernel…')}
@@ -287,8 +285,8 @@ function Verdict({ part, actions, trans }: IProps<IVerdictPart>) {
 
 function Hint({ part, actions, trans }: IProps<IHintPart>) {
   return (
-    <div className="jp-pkgmgr-Output-notice jp-pkgmgr-mod-info">
-      <span className="jp-pkgmgr-Output-text">{part.text}</span>
+    <div className="jpkg-Output-notice jpkg-mod-info">
+      <span className="jpkg-Output-text">{part.text}</span>
       {actions.install && (
         <Button
           label={trans.__('Install %1', part.package)}
@@ -304,13 +302,13 @@ function Hint({ part, actions, trans }: IProps<IHintPart>) {
 
 function Failure({ part, trans }: Omit<IProps<IErrorPart>, 'actions'>) {
   return (
-    <div className="jp-pkgmgr-Output-notice jp-pkgmgr-mod-error" role="alert">
+    <div className="jpkg-Output-notice jpkg-mod-error" role="alert">
       <b>{part.message}</b>
       {part.context.map((fact, index) => (
         <div key={index}>{fact}</div>
       ))}
-      {part.note && <div className="jp-pkgmgr-Output-muted">{trans.__('note: %1', part.note)}</div>}
-      {part.hint && <div className="jp-pkgmgr-Output-muted">{trans.__('hint: %1', part.hint)}</div>}
+      {part.note && <div className="jpkg-Output-muted">{trans.__('note: %1', part.note)}</div>}
+      {part.hint && <div className="jpkg-Output-muted">{trans.__('hint: %1', part.hint)}</div>}
       {part.detail && (
         <details>
           <summary>{trans.__('Details')}</summary>
@@ -339,7 +337,7 @@ function Button({ label, busy, run, title, primary = false }: IButtonProps) {
   return (
     <button
       type="button"
-      className={`jp-pkgmgr-Output-button${primary ? ' jp-mod-primary' : ''}`}
+      className={`jpkg-Output-button${primary ? ' jp-mod-primary' : ''}`}
       disabled={isBusy}
       title={title}
       onClick={onClick}
