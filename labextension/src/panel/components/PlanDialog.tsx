@@ -61,7 +61,12 @@ function Dialog({ plan }: { plan: IPlan }) {
         </h2>
         {steps > 1 && <span className="jpkg-Muted">{trans.__('%1 of %2', step, steps)}</span>}
       </div>
-      <div className="jpkg-Dialog-body">
+      <div
+        className="jpkg-Dialog-body"
+        tabIndex={0}
+        role="group"
+        aria-label={trans.__('What will happen')}
+      >
         <code className="jpkg-Dialog-command">{plan.command}</code>
         <Totals plan={plan} />
         <Notices tone="error" notices={plan.blockers} />
