@@ -96,7 +96,9 @@ const collect = (model: PanelModel) => {
 /** What has to be done to get there. */
 const STATES: Record<string, Prepare> = {
   installed: () => undefined,
-  card: () => void document.querySelector<HTMLElement>('.jpkg-Card-toggle')?.click(),
+  card: () => {
+    document.querySelector<HTMLElement>('.jpkg-Card-toggle')?.click();
+  },
   filtered: model => {
     model.packages.setFilter('py');
     model.packages.setShow('all');
@@ -117,7 +119,7 @@ const STATES: Record<string, Prepare> = {
   pasted: model => model.searchFor('pip install -U "pandas>=2" rich'),
   requirements: model =>
     model.searchFor('# for the course\npandas>=2\nrich==14.0\nhttpx[http2]~=0.28\n'),
-  changes: (model, server) => {
+  changes: model => {
     collect(model);
     model.setTab('changes');
   },
@@ -165,7 +167,7 @@ const STATES: Record<string, Prepare> = {
   },
   chooser: model => model.followKernel(null),
   remote: model => model.followKernel('kernel-remote'),
-  switched: async (model, server) => {
+  switched: async model => {
     collect(model);
     await model.session.openChooser();
     await model.followKernel('kernel-2');

@@ -36,7 +36,7 @@ export class ServiceError extends Error implements IError {
 
 /** Whether somebody stopped waiting on purpose, which is nothing to report. */
 export function isAbort(error: unknown): boolean {
-  return error instanceof Error && error.name === 'AbortError';
+  return (error as { name?: unknown } | null)?.name === 'AbortError';
 }
 
 /** Anything thrown, in the shape that can be shown. */

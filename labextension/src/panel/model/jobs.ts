@@ -60,7 +60,7 @@ export class Jobs extends Store<IJobsState> {
         for (const job of jobs) {
           this.#put(job);
           if (!isEnded(job) && job.kind !== 'plan') {
-            this.#inBackground(job);
+            void this.follow(job).catch(this.#unlessAborted);
           }
         }
       } catch (error) {
@@ -78,23 +78,14 @@ export class Jobs extends Store<IJobsState> {
 
   /** Follow a job to its end; rejects with an `AbortError` only when the model is disposed. */
   follow(job: IJob): Promise<IJob> {
-    this.#put(job);
-    const known = this.#followed.get(job.id);
-    if (known) {
-      return known.done;
-    }
-    const stop = new AbortController();
-    const done = this.#follow(job, stop.signal).finally(() => this.#followed.delete(job.id));
-    this.#followed.set(job.id, { done, stop });
-    return done;
+    return this.#following(job, this.#onEnded);
   }
 
   /** The log of a job that ended before this panel was there. */
   async readLog(id: string): Promise<void> {
     const view = this.find(id);
     if (view?.progress === nothingYet && !this.#followed.has(id)) {
-      this.#inBackground(view.job);
-      await this.#followed.get(id)?.done.catch(this.#unlessAborted);
+      await this.#following(view.job, () => undefined).catch(this.#unlessAborted);
     }
   }
 
@@ -126,12 +117,21 @@ export class Jobs extends Store<IJobsState> {
     }
   };
 
-  #inBackground(job: IJob): void {
-    void this.follow(job).catch(this.#unlessAborted);
+  #following(job: IJob, onEnded: OnEnded): Promise<IJob> {
+    this.#put(job);
+    const known = this.#followed.get(job.id);
+    if (known) {
+      return known.done;
+    }
+    const stop = new AbortController();
+    const done = this.#follow(job, onEnded, stop.signal).finally(() =>
+      this.#followed.delete(job.id)
+    );
+    this.#followed.set(job.id, { done, stop });
+    return done;
   }
 
-  async #follow(started: IJob, signal: AbortSignal): Promise<IJob> {
-    const wasEnded = isEnded(started);
+  async #follow(started: IJob, onEnded: OnEnded, signal: AbortSignal): Promise<IJob> {
     try {
       const job = await followJob(this.#context.service, started.id, {
         signal,
@@ -143,9 +143,7 @@ export class Jobs extends Store<IJobsState> {
         },
         onLost: lost => this.#change(started.id, { lost })
       });
-      if (!wasEnded) {
-        this.#onEnded(job);
-      }
+      onEnded(job);
       return job;
     } catch (error) {
       if (error instanceof ServiceError && error.status === 404) {
