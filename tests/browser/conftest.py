@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import jupyter_pkgmgr
 from testbed.environments import kernelspec, make_venv, uv_install
 from testbed.index import Server
 from testbed.wheels import closure, repack
 
-from .jupyter import Jupyter, serve_jupyter, set_theme
+from .jupyter import KERNEL, Jupyter, serve_jupyter, set_theme
 
 ROOT = Path(__file__).parents[2]
 EXTENSION = Path(jupyter_pkgmgr.__file__).parent / "labextension"
@@ -28,8 +28,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SIZE = {"width": 1280, "height": 860}
 THEIRS = ("reading 'schema'", "'filebrowser:open-path' not registered")
 """Errors of Notebook 7's own scripts; they come without our extension, too."""
-KERNEL = "venv"
-"""Name of the kernel in a new venv."""
+PATIENCE = 30_000
+"""Milliseconds for anything on a page: this machine may have much to do."""
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +78,8 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory, kernel_wheels: Path, index
 def page(browser: Browser, request: pytest.FixtureRequest, artefacts: Path) -> Iterator[Page]:
     """A page in a browser that has never been here. An error in a script fails the test."""
     context = browser.new_context(viewport=SIZE, locale="en")  # type: ignore[arg-type]  # a TypedDict of these two
+    context.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
     opened = context.new_page()
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(f"{error}\n{error.stack}"))

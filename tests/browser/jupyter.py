@@ -16,10 +16,12 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-__all__ = ["Jupyter", "Notebook", "open_notebook", "serve_jupyter", "set_theme"]
+__all__ = ["KERNEL", "Jupyter", "Notebook", "open_notebook", "serve_jupyter", "set_theme"]
 
 START_TIMEOUT = 120.0
 """Seconds for a server to come up on a machine that has other things to do."""
+KERNEL = "venv"
+"""Name of the kernel in a new venv."""
 TIMEOUT = 60_000
 """Milliseconds for what a kernel or a package tool does."""
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
@@ -48,7 +50,7 @@ class Jupyter:
         """The address of a page, with the token; a ``new`` one of JupyterLab's has nothing open from before."""
         return f"{self.url}{path}?token={self.token}{'&reset' if new else ''}"
 
-    def write(self, name: str, *cells: str, kernel: str) -> str:
+    def write(self, name: str, *cells: str, kernel: str = KERNEL) -> str:
         """Write a notebook with these cells; returns its name."""
         document = {
             "cells": [
@@ -121,6 +123,7 @@ def set_theme(page: Page, theme: str) -> None:
     command = "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })"
     page.evaluate(command, name)
     expect(page.locator("body")).to_have_attribute("data-jp-theme-name", name)
+    expect(page.locator("#jupyterlab-splash")).to_have_count(0)  # it stumbles over a second change meanwhile
 
 
 @contextlib.contextmanager

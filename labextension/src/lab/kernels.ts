@@ -99,7 +99,9 @@ export class KernelFollower implements IDisposable {
   private _onGone(): void {
     this._unfollow();
     this._onFocus();
-    this._changed.emit();
+    if (this._host === null) {
+      this._changed.emit();
+    }
   }
 
   private _onKernel(): void {

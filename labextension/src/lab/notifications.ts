@@ -5,6 +5,7 @@ import { INotebookTracker } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
+import type { Session } from '../panel/model/session';
 import type { ITranslation } from '../panel/translation';
 import { hostOf } from './restart';
 import { followSettings } from './settings';
@@ -68,6 +69,34 @@ export class VerdictNotices {
   private readonly _shown = new Map<string, { text: string; notice: string }>();
 }
 
+/** Says why `%pkg` isn't there, once for each kernel in which it should be. */
+export class AttachNotices {
+  constructor(
+    private readonly _session: Session,
+    private readonly _trans: ITranslation
+  ) {
+    _session.subscribe(() => this._look());
+  }
+
+  enabled = true;
+
+  private _look(): void {
+    const { kernel } = this._session.state;
+    if (this.enabled && kernel?.attached === 'failed' && !this._told.has(kernel.id)) {
+      this._told.add(kernel.id);
+      const name = kernel.display_name || kernel.name;
+      Notification.info(
+        this._trans.__('%pkg is not available in the kernel %1: %2', name, kernel.why),
+        {
+          autoClose: SHORT
+        }
+      );
+    }
+  }
+
+  private readonly _told = new Set<string>();
+}
+
 export const notifications: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-pkgmgr:notifications',
   description:
@@ -91,8 +120,10 @@ export const notifications: JupyterFrontEndPlugin<void> = {
       titleOf,
       (translator ?? nullTranslator).load(DOMAIN)
     );
-    await followSettings(registry, ({ notify }) => {
+    const hints = new AttachNotices(manager.session, trans);
+    await followSettings(registry, ({ notify, attachHint }) => {
       notices.enabled = notify;
+      hints.enabled = attachHint;
     });
   }
 };

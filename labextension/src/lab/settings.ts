@@ -7,9 +7,15 @@ export interface IPackageSettings {
   side: 'left' | 'right';
   showStatus: boolean;
   notify: boolean;
+  attachHint: boolean;
 }
 
-const DEFAULTS: IPackageSettings = { side: 'left', showStatus: true, notify: true };
+const DEFAULTS: IPackageSettings = {
+  side: 'left',
+  showStatus: true,
+  notify: true,
+  attachHint: true
+};
 
 /** Call `apply` with what is set, now and whenever it changes. Without a registry: with the defaults, once. */
 export async function followSettings(

@@ -1,4 +1,4 @@
-import { ILabShell, ILayoutRestorer } from '@jupyterlab/application';
+import { ILayoutRestorer } from '@jupyterlab/application';
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
@@ -100,32 +100,26 @@ export const sidepanel: JupyterFrontEndPlugin<IPackagePanel> = {
   autoStart: true,
   provides: IPackagePanel,
   requires: [IPackageManager],
-  optional: [ILabShell, ILayoutRestorer, ISettingRegistry, ITranslator],
+  optional: [ILayoutRestorer, ISettingRegistry, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     manager: IPackageManager,
-    labShell: ILabShell | null,
     restorer: ILayoutRestorer | null,
     registry: ISettingRegistry | null,
     translator: ITranslator | null
   ): IPackagePanel => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     const panel = new PackagePanel(manager, trans);
+    let placed: string | null = null;
     const place = (side: 'left' | 'right'): void => {
-      if (panel.isAttached && panel.parent && side === placed) {
-        return;
+      if (side !== placed) {
+        placed = side;
+        app.shell.add(panel, side, { rank: RANK, type: 'Packages' });
       }
-      placed = side;
-      app.shell.add(panel, side, { rank: RANK, type: 'Packages' });
     };
-    let placed: 'left' | 'right' | null = null;
-    place('left'); // before the layout is restored, which may know better
+    place('left'); // at once, for the layout's restorer
     restorer?.add(panel, panel.id);
-    void followSettings(registry, ({ side }) => {
-      if (labShell !== null || placed === null) {
-        place(side);
-      }
-    });
+    void followSettings(registry, ({ side }) => place(side));
     return { model: panel.model, show: () => app.shell.activateById(panel.id) };
   }
 };

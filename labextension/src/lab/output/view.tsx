@@ -168,12 +168,12 @@ function Changes({ changes, trans }: { changes: IShownChange[]; trans: ITranslat
       <tbody>
         {changes.map((change, index) => (
           <tr key={index} className={change.requested ? 'jpkg-mod-requested' : undefined}>
-            <td>
+            <td title={change.name}>
               <Sign action={change.action} trans={trans} />
               {change.name}
             </td>
-            <td>{versions(change)}</td>
-            <td>{change.source}</td>
+            <td title={versions(change)}>{versions(change)}</td>
+            <td title={change.source}>{change.source}</td>
             <td className="jpkg-Output-muted">{change.reason}</td>
           </tr>
         ))}
