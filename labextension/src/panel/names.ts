@@ -12,8 +12,11 @@ const PYPI: readonly Ecosystem[] = ['pypi'];
 
 /** PEP 503: runs of `-`, `_` and `.` are one dash, and case says nothing. */
 export function normalize(name: string): string {
-  return name.toLowerCase().replace(/[-_.]+/g, '-');
+  return UNUSUAL.test(name) ? name.toLowerCase().replace(/[-_.]+/g, '-') : name;
 }
+
+/** What most names have nothing of, which a list of all names feels. */
+const UNUSUAL = /[^a-z0-9-]|--/;
 
 /**
  * Search in all names of the channels and indexes, for each keystroke.
@@ -36,11 +39,8 @@ export class NamesIndex {
       const key = normalize(name);
       byKey.set(key, { name, ecosystems: byKey.has(key) ? BOTH : CONDA });
     }
-    const sorted = [...byKey].sort(
-      ([a], [b]) => a.length - b.length || (a < b ? -1 : Number(a > b))
-    );
-    this.#keys = sorted.map(([key]) => key);
-    this.#entries = sorted.map(([, entry]) => entry);
+    this.#keys = shortestFirst(byKey.keys());
+    this.#entries = this.#keys.map(key => byKey.get(key) ?? { name: key, ecosystems: [] });
   }
 
   get size(): number {
@@ -56,7 +56,10 @@ export class NamesIndex {
     const matches = this.#matches(query);
     const ranks: number[][] = [[], [], [], []];
     for (const index of matches) {
-      ranks[rank(this.#keys[index] ?? '', query)]?.push(index);
+      const best = ranks[rank(this.#keys[index] ?? '', query)];
+      if (best && best.length < limit) {
+        best.push(index);
+      }
     }
     const found: IFoundName[] = [];
     for (const index of ranks.flat()) {
@@ -88,6 +91,15 @@ export class NamesIndex {
     this.#last = { query, matches };
     return matches;
   }
+}
+
+/** By length, and in the order of the alphabet within one. */
+function shortestFirst(keys: Iterable<string>): string[] {
+  const byLength: string[][] = [];
+  for (const key of keys) {
+    (byLength[key.length] ??= []).push(key);
+  }
+  return byLength.flatMap(group => group.sort());
 }
 
 function rank(key: string, query: string): 0 | 1 | 2 | 3 {

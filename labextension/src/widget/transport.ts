@@ -4,8 +4,8 @@ import type { ITransportRequest, ITransportResponse } from '../panel';
 /** What the panel needs of anywidget's model. */
 export interface IWidgetModel {
   get(name: string): unknown;
-  on(event: string, callback: (...args: never[]) => void): void;
-  off(event: string, callback: (...args: never[]) => void): void;
+  on(event: string, callback: (content: unknown) => void): void;
+  off(event: string, callback: (content: unknown) => void): void;
   send(content: unknown): void;
 }
 
@@ -71,15 +71,12 @@ export class CommTransport {
     }
   }
 
-  readonly #receive = (content: IAnswer): void => {
-    const waiting = this.#waiting.get(content.id);
+  readonly #receive = (content: unknown): void => {
+    const { id, status, body, headers = {} } = content as IAnswer;
+    const waiting = this.#waiting.get(id);
     if (waiting) {
       waiting.end();
-      waiting.resolve({
-        status: content.status,
-        body: content.body,
-        headers: lowerCased(content.headers ?? {})
-      });
+      waiting.resolve({ status, body, headers: lowerCased(headers) });
     }
   };
 }

@@ -1,7 +1,7 @@
 import { useStore } from '../store';
 import { Button } from './Button';
 import { useModel } from './context';
-import { kindLabel } from './EnvironmentCard';
+import { kindLabel, runtimeLabel } from './EnvironmentCard';
 import { Empty, Skeleton } from './notes';
 
 /** All environments, for when there is no kernel to follow, or another one is wanted. */
@@ -47,9 +47,7 @@ export function Chooser() {
               <span className={`jpkg-Badge jpkg-mod-${one.kind === 'conda' ? 'conda' : 'pypi'}`}>
                 {kindLabel(one, trans)}
               </span>
-              {one.python && (
-                <span className="jpkg-Muted">{trans.__('Python %1', one.python.version)}</span>
-              )}
+              <span className="jpkg-Muted">{runtimeLabel(one, trans)}</span>
               <span className="jpkg-Choice-path" title={one.prefix}>
                 <bdi>{one.prefix}</bdi>
               </span>

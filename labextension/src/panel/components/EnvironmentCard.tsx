@@ -22,11 +22,7 @@ export function EnvironmentCard({ environment }: { environment: IEnvironment }) 
         <span className={`jpkg-Badge jpkg-mod-${environment.kind === 'conda' ? 'conda' : 'pypi'}`}>
           {kindLabel(environment, trans)}
         </span>
-        {environment.python && (
-          <span className="jpkg-Card-python">
-            {trans.__('Python %1', environment.python.version)}
-          </span>
-        )}
+        <span className="jpkg-Card-python">{runtimeLabel(environment, trans)}</span>
         <Button
           kind="quiet"
           icon="chevron"
@@ -113,6 +109,11 @@ export function kindLabel({ kind }: IEnvironment, trans: ITranslation): string {
     case 'system':
       return trans.__('system');
   }
+}
+
+/** The Python in it, or the language it is for where there is none. */
+export function runtimeLabel({ python, language }: IEnvironment, trans: ITranslation): string {
+  return python ? trans.__('Python %1', python.version) : language;
 }
 
 function policyLabel(kind: IEnvironment['policies'][number]['kind'], trans: ITranslation): string {

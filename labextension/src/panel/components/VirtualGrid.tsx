@@ -44,6 +44,7 @@ export function VirtualGrid<Item>(props: IVirtualGridProps<Item>) {
     getScrollElement: () => scroller.current,
     estimateSize: () => rowHeight,
     overscan: OVERSCAN,
+    useFlushSync: false, // it renders from within effects too, which React does not take
     scrollMargin: headerHeight,
     scrollPaddingStart: headerHeight,
     getItemKey: useCallback(

@@ -62,6 +62,7 @@ export class Packages extends Store<IPackagesState> {
   readonly #comparing = new Latest();
   #answer: IPackages | null = null;
   #outdated: Record<string, IOutdated> = {};
+  #byName = new Map<string, IInstalled>();
 
   constructor(context: IContext) {
     super({
@@ -82,6 +83,7 @@ export class Packages extends Store<IPackagesState> {
     this.#comparing.stop();
     this.#answer = null;
     this.#outdated = {};
+    this.#byName = new Map();
     this.set({ ...NOTHING, environment, loading: environment === null ? 'none' : 'loading' });
     await this.refresh();
   }
@@ -150,8 +152,7 @@ export class Packages extends Store<IPackagesState> {
   }
 
   find(name: string): IInstalled | undefined {
-    const key = normalize(name);
-    return this.state.all.find(({ row }) => normalize(row.name) === key);
+    return this.#byName.get(normalize(name));
   }
 
   dispose(): void {
@@ -167,6 +168,7 @@ export class Packages extends Store<IPackagesState> {
       newest: newer(row, this.#outdated),
       problems: byPackage.get(normalize(row.name)) ?? []
     }));
+    this.#byName = new Map(all.map(one => [normalize(one.row.name), one]));
     const count = (show: Show) => all.filter(one => matches(one, show)).length;
     const counts = {
       all: all.length,
@@ -180,12 +182,13 @@ export class Packages extends Store<IPackagesState> {
   #arrange(patch: Partial<IPackagesState>): void {
     const next = { ...this.state, ...patch };
     const filter = normalize(next.filter.trim());
+    const words = next.filter.trim().toLowerCase();
     const left = next.all.filter(
       one =>
         matches(one, next.show) &&
         (!filter ||
           normalize(one.row.name).includes(filter) ||
-          one.row.summary.toLowerCase().includes(next.filter.trim().toLowerCase()))
+          one.row.summary.toLowerCase().includes(words))
     );
     left.sort(order(next.sortBy, next.descending, filter));
     this.set({ ...patch, visible: left });
