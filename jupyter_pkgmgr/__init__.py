@@ -26,3 +26,8 @@ def _jupyter_server_extension_points():  # type: ignore[no-untyped-def]
     from .server.extension import PkgmgrExtension
 
     return [{"module": "jupyter_pkgmgr.server.extension", "app": PkgmgrExtension}]
+
+
+def _jupyter_labextension_paths():  # type: ignore[no-untyped-def]
+    """Where the built front end is: what ``jupyter labextension develop`` asks."""
+    return [{"src": "labextension", "dest": "jupyter-pkgmgr"}]

@@ -20,7 +20,7 @@ from jupyter_pkgmgr.model import (
     ignore_events,
     to_json,
 )
-from jupyter_pkgmgr.model.errors import CancelledError, PkgError, PlanBlockedError
+from jupyter_pkgmgr.model.errors import CancelledError, PkgError, PlanBlockedError, UsageError
 from jupyter_pkgmgr.render import (
     Planning,
     Progress,
@@ -97,6 +97,7 @@ class Runner:
             "env": self._env,
             "doctor": self._doctor,
             "history": self._history,
+            "panel": self._panel,
             "help": self._help,
         }
         return reading[command.verb](command)
@@ -249,6 +250,12 @@ class Runner:
         shown = render_history(entries, self._environment, limit=command.limit, verbose=command.verbose)
         self._show("result", shown)
         return _report(history=entries[: command.limit])
+
+    def _panel(self, _command: Command) -> Report:
+        """A kernel shows it itself, without asking here: this is a terminal, or something behind the verb."""
+        raise UsageError(
+            f"{self._program} panel stands alone, and in a notebook only", reference="no-front-end", hint="%pkg panel"
+        )
 
     def _help(self, command: Command) -> Report:
         text = help_text(command.words[0] if command.words else "", program=self._program)

@@ -31,6 +31,7 @@ VERBS = {
     "history": "what was done to this environment: when, by whom, and how it ended",
     "env": "which environment this is, and how that is known",
     "doctor": "look for what is broken, and say how to mend it",
+    "panel": "all of this with the mouse, in the notebook; JupyterLab has it at the side",
     "help": "this page, or one verb's",
 }
 """Every verb, with the sentence that help shows."""

@@ -112,6 +112,17 @@ class Service:
             told = {"level": verdict["level"], "modules": verdict["modules"]}
             child.tell("verdict", {"transaction": transaction, "facts": facts, **told})
 
+    def api(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Ask the REST API, which the child carries: ``{"status", "body", "headers"}``, whatever the status."""
+        child = self._start()
+        child.wait_for_hello(START_TIMEOUT)
+        with child.request("api", params) as request:
+            message = request.receive() or {}
+        if "error" in message:
+            raise PkgError.from_json(message["error"])
+        answer: dict[str, Any] = message["result"]
+        return answer
+
     def close(self) -> None:
         """Let the child end: at once when it is idle, after its work when it isn't."""
         atexit.unregister(self.close)

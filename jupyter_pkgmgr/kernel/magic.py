@@ -23,6 +23,8 @@ class PkgMagic:
 
     def __init__(self, shell: Any) -> None:
         self.shell = shell
+        self._panels: list[Any] = []
+        """Those that were shown: they answer as long as the kernel runs."""
         self.due = verdict.Verdict()
         """What the changes since the kernel's start ask for."""
         self._child = Service()
@@ -39,6 +41,9 @@ class PkgMagic:
 
     def run(self, line: str, cell: str | None = None) -> None:
         """Run one command; raises :class:`PkgError` if it fails."""
+        if cell is None and line.split() == ["panel"]:
+            self.show_panel()
+            return
         displays = Displays(self.shell)
         paths = search_path.snapshot()
         try:
@@ -57,6 +62,23 @@ class PkgMagic:
                 self.service.report(result["transaction"], data[MIME], facts.collect())
         if interrupted:
             raise PkgError("interrupted, but the work was done already", reference="interrupted-too-late")
+
+    def show_panel(self) -> None:
+        """Show the panel in the cell."""
+        if not hasattr(self.shell, "kernel"):
+            raise PkgError(
+                "a terminal can't show the panel",
+                reference="no-front-end",
+                hint="%pkg panel in a notebook; here: %pkg list",
+            )
+        from jupyter_pkgmgr.widget import PackagePanel  # noqa: PLC0415  on first use
+
+        try:
+            panel = PackagePanel(lambda request: self.service.api({**request, "facts": facts.collect()}))
+        except (FileNotFoundError, ImportError) as error:
+            raise PkgError(str(error), reference="no-front-end", hint="%pkg list") from None
+        self.shell.display_pub.publish(data=panel._repr_mimebundle_(), metadata={})
+        self._panels.append(panel)
 
     def hint(self, module: str, timeout: float) -> dict[str, Any] | None:
         """What the service knows about a module that can't be imported."""
