@@ -138,7 +138,12 @@ async def test_a_panel_that_changes_an_environment_is_heard_of_in_its_kernels(
     await until(lambda: notebook.known.verdict is not None and notebook.known.verdict["level"] == "recommended")
     (text,) = (await notebook.run("1")).texts
     assert "(removed) changed and you have it loaded: restart recommended" in text
-    due = await notebook.run("%pkg install tb-alpha")
+    shown = (await rest.get(f"jobs/{job['id']}")).body["result"]["verdicts"]
+    assert {kernel: verdict["modules"] for kernel, verdict in shown.items()} == {notebook.id: ["tb_pure"]}
+    await rest.run(environment, "install tb-mixed")  # which concerns nobody, so what was due before is due still
+    due = await notebook.run("%pkg install tb-native")
+    assert notebook.known.verdict is not None
+    assert notebook.known.verdict["level"] == "recommended"
     assert due.texts[-1] == "the kernel still needs a restart for tb_pure, changed before"
 
 
