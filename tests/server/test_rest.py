@@ -376,3 +376,17 @@ async def test_a_body_that_is_too_large_is_not_read(
         await writer.wait_closed()
     largest = await rest.ask("POST", "jobs", body=b'{"plan": "x"}' + b" " * (MAX_BODY - 13))
     assert largest.status == 404
+
+
+class TestTooMany:
+    @pytest.fixture
+    def settings(self) -> dict[str, Any]:
+        return {"queued_jobs": 1, "reading_jobs": 1}
+
+    async def test_more_jobs_than_may_wait_are_refused(self, rest: Rest, work: Work, venv: Path) -> None:
+        environment = await rest.environment(venv)
+        await running(rest, await work.start())
+        await work.start()
+        answer = await rest.post(f"environments/{environment}/doctor", {})
+        assert (answer.status, answer.reference) == (429, "too-many-jobs")
+        work.end()
