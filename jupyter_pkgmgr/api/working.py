@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from jupyter_pkgmgr.inventory import fingerprint
 from jupyter_pkgmgr.jobs import Job, JobFacts, JobKind, JobManager, JobState
+from jupyter_pkgmgr.model import Plan
 from jupyter_pkgmgr.model.errors import PkgError, PlanOutdatedError
 from jupyter_pkgmgr.transactions import refuse_blocked
 
@@ -96,19 +96,33 @@ def _check(call: Call, kept: KeptPlan) -> Known:
     call.allow(kept.environment)
     known = call.parts.find(kept.environment)
     refuse_blocked(kept.plan)
-    if fingerprint(known.environment) != kept.plan.fingerprint:
-        raise PlanOutdatedError("the environment changed since the plan was made", hint="make the plan again")
     return known
 
 
 def _apply(call: Call, kept: KeptPlan, job: Job) -> dict[str, Any]:
+    """Apply what was shown. Where the environment changed since, the plan is made again, and has to say the same."""
     service = call.service(job.id)
     if kept.undo is not None:
-        outcome = service.undo(kept.undo, events=job.tell, cancel=job.cancel)
+        outcome = service.undo(
+            kept.undo,
+            events=job.tell,
+            cancel=job.cancel,
+            replanned=lambda new: _refuse_another(kept.plan, new.plan),
+        )
     else:
-        outcome = service.apply(kept.plan, events=job.tell, cancel=job.cancel)
+        outcome = service.apply(
+            kept.plan, events=job.tell, cancel=job.cancel, replanned=lambda new: _refuse_another(kept.plan, new)
+        )
     job.outcome = outcome
     return {**outcome_document(outcome), "verdicts": {}}
+
+
+def _refuse_another(shown: Plan, new: Plan) -> None:
+    if new.changes != shown.changes:
+        raise PlanOutdatedError(
+            "the environment changed since the plan was made, and now the plan is another one",
+            hint="make the plan again",
+        )
 
 
 def doctor(call: Call) -> ApiResponse:
