@@ -105,6 +105,13 @@ class Service:
         result = message.get("result") if message else None
         return result if isinstance(result, dict) else None
 
+    def report(self, transaction: str, verdict: dict[str, Any], facts: dict[str, Any]) -> None:
+        """Tell what a change asks of this kernel, for the history; the child has heard it before anything else."""
+        child = self._child
+        if child is not None and child.usable:
+            told = {"level": verdict["level"], "modules": verdict["modules"]}
+            child.tell("verdict", {"transaction": transaction, "facts": facts, **told})
+
     def api(self, params: dict[str, Any]) -> dict[str, Any]:
         """Ask the REST API, which the child carries: ``{"status", "body", "headers"}``, whatever the status."""
         child = self._start()
@@ -234,6 +241,11 @@ class _Child:
             yield request
         finally:
             del self.waiting[number]
+
+    def tell(self, method: str, params: dict[str, Any]) -> None:
+        """Send a message whose answer nobody waits for."""
+        with contextlib.suppress(PkgError):  # the child has just ended: the next request says so
+            self.send({"id": next(self._numbers), "method": method, "params": params})
 
     def send(self, message: dict[str, Any]) -> None:
         line = json.dumps(message).encode("ascii") + b"\n"
