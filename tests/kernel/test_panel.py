@@ -94,5 +94,5 @@ def test_a_terminal_has_no_panel(capfd: pytest.CaptureFixture[str]) -> None:
     from jupyter_pkgmgr.kernel.magic import PkgMagic  # noqa: PLC0415
 
     with pytest.raises(PkgError, match="a terminal can't show the panel"):
-        PkgMagic(InteractiveShell()).run("panel")
+        PkgMagic(InteractiveShell()).run("panel")  # type: ignore[no-untyped-call]  # IPython has no types
     assert not capfd.readouterr().out
