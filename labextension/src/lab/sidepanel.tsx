@@ -11,6 +11,7 @@ import type { ITranslation } from '../panel/translation';
 import { packageIcon } from './icon';
 import { followSettings } from './settings';
 import { DOMAIN, IPackageManager, IPackagePanel, PANEL } from './tokens';
+import { widen } from './widen';
 
 /** Between the table of contents and the extensions. */
 const RANK = 450;
@@ -60,6 +61,14 @@ class PackagePanel extends ReactWidget {
     this._connect();
   }
 
+  protected override onAfterShow(message: Message): void {
+    super.onAfterShow(message);
+    if (!this._isPlaced) {
+      this._isPlaced = true;
+      requestAnimationFrame(() => widen(this)); // when it has a width
+    }
+  }
+
   protected override onAfterHide(message: Message): void {
     super.onAfterHide(message);
     this.model.setVisible(false);
@@ -92,6 +101,7 @@ class PackagePanel extends ReactWidget {
   }
 
   private _isConnected = false;
+  private _isPlaced = false;
 }
 
 export const sidepanel: JupyterFrontEndPlugin<IPackagePanel> = {
