@@ -6,16 +6,8 @@ import { PanelModel } from '../../src/panel/model';
 import { RestPackageService } from '../../src/panel/service';
 import { english } from '../../src/panel/translation';
 import { MemoryServer } from '../memory/server';
-import {
-  analysis,
-  blocked,
-  change,
-  makeWorld,
-  one,
-  plan,
-  server as serverEnvironment,
-  teaching
-} from '../memory/world';
+import { blocked, change, one, plan } from '../memory/plans';
+import { analysis, makeWorld, server as serverEnvironment, teaching } from '../memory/world';
 
 let server: MemoryServer;
 let model: PanelModel;
