@@ -34,9 +34,7 @@ class PackagePanel extends ReactWidget {
     this.model = new PanelModel({
       service: _manager.service,
       trans,
-      restartKernel: async kernel => {
-        await _manager.restart(kernel);
-      },
+      restartKernel: kernel => _manager.restart(kernel),
       poll: POLL
     });
     this.model.setVisible(false);

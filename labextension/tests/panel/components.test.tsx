@@ -1,7 +1,8 @@
 import { act, screen, waitFor, within } from '@testing-library/react';
 import { describe, expect, it, vi } from 'vitest';
 
-import { analysis, blocked, hostile, manyRows, plan } from '../memory/world';
+import { blocked, plan } from '../memory/plans';
+import { analysis, hostile, manyRows } from '../memory/world';
 import { open } from './page';
 
 const grid = () => screen.getByRole('grid', { name: 'Installed packages' });
@@ -146,10 +147,11 @@ describe('by keyboard alone', () => {
     await waitFor(() => expect(model.changes.state.phase).toBe('idle'));
     act(() => screen.getByRole('tab', { name: 'Search' }).focus());
     await user.keyboard('{ArrowRight}{ArrowRight}');
-    await screen.findByRole('button', { name: 'Undo %pkg install polars httpx' });
+    await screen.findByRole('button', { name: 'Undo %pkg undo t-4' });
+    expect(screen.queryByRole('button', { name: 'Undo %pkg install tabulate' })).toBeNull();
     await tabTo('Undo');
     await user.keyboard('{Enter}');
-    await waitFor(() => expect(server.bodies).toContainEqual({ command: 'undo t-3' }));
+    await waitFor(() => expect(server.bodies).toContainEqual({ command: 'undo t-5' }));
   });
 
   it('Ctrl+Enter applies what was collected, and not what is in a dialog', async () => {

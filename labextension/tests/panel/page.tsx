@@ -44,7 +44,7 @@ interface IOpen {
 export async function open({ kernel = 'kernel-1', prepare }: IOpen = {}) {
   const server = new MemoryServer(makeWorld());
   prepare?.(server);
-  const restartKernel = vi.fn<(kernel: string) => Promise<void>>().mockResolvedValue(undefined);
+  const restartKernel = vi.fn<(kernel: string) => Promise<boolean>>().mockResolvedValue(true);
   const model = new PanelModel({
     service: new RestPackageService(server.transport),
     trans: english,
