@@ -82,10 +82,6 @@ class Service:
             return None
         return answer if isinstance(answer, dict) else None
 
-    def api(self, params: Dict[str, Any]) -> Dict[str, Any]:
-        """Ask the REST API for a panel inside the notebook."""
-        return self._local.api(params)
-
     def report(self, transaction: str, verdict: Dict[str, Any], facts: Dict[str, Any]) -> None:
         """Tell who did the work what a change asks of this kernel, and wait for nothing."""
         if self._lost:
