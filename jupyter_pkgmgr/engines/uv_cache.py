@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -45,10 +45,12 @@ def unpacked(plan: EnginePlan, names: Collection[str], setting: str) -> dict[str
     return {name: roots for name, roots in found.items() if roots}
 
 
-def _of_version(project: Path, version: str) -> Iterator[Path]:
+def _of_version(project: Path, version: str) -> list[Path]:
     """``VERSION-PYTHON-ABI-PLATFORM`` is a link to the unpacked wheel; its neighbours are files."""
-    if project.is_dir():
-        yield from (entry for entry in project.iterdir() if entry.name.startswith(f"{version}-") and entry.is_dir())
+    try:
+        return [entry for entry in project.iterdir() if entry.name.startswith(f"{version}-") and entry.is_dir()]
+    except OSError:  # not there, or not ours to read
+        return []
 
 
 def _folder(setting: str) -> Path:

@@ -70,13 +70,7 @@ def look_into(
     events: EventSink,
     cancel: Cancellation,
 ) -> Incoming:
-    """Unpack what isn't certain, see what it would overwrite, and throw it away again.
-
-    Raises
-    ------
-    PkgError
-        If there is no room for it.
-    """
+    """Unpack what isn't certain, see what it would overwrite, and throw it away again."""
     found = Incoming()
     for number, step in enumerate(plan.steps):
         unsure = frozenset(_unsure(step.plan, before))
@@ -172,9 +166,11 @@ def _pairs(root: Path, environment: Environment) -> Iterator[tuple[str, str]]:
 
 def _in_both(new: str, old: str) -> Iterator[str]:
     """The files below ``old`` that files below ``new`` would replace."""
-    if not os.path.isdir(new):
+    try:
+        entries = list(os.scandir(new))
+    except (FileNotFoundError, NotADirectoryError):  # a wheel has no such part; or its cache was emptied just now
         return
-    for entry in os.scandir(new):
+    for entry in entries:
         path = os.path.join(old, entry.name)
         if entry.is_dir(follow_symlinks=False) and os.path.isdir(path):
             yield from _in_both(entry.path, path)

@@ -2,9 +2,9 @@
 
 Nothing forbids two packages to bring the same file, and no tool minds: the one installed last wins. No plan tells,
 since which files a package has is known only once it has been fetched. So before a plan is applied the modules that
-its packages are known to bring are looked for, and their files are kept; afterwards the files that have come are held
-against those that were there. What was overwritten and kept comes back by a rollback or an undo. What wasn't kept
-is a reason to roll back: better no new package than an old one that is silently another.
+its packages are known to bring are looked for, and their files are kept; packages of which nothing is known are looked
+into (:mod:`.incoming`). Afterwards the files that have come are held against those that were there. What was
+overwritten and kept comes back by a rollback or an undo. What could not be foreseen is told, with what mends it.
 """
 
 # ruff: noqa: PTH112, PTH114, PTH115, PTH118, PTH119, PTH208
@@ -250,7 +250,7 @@ def check_overwritten(plan: Plan, before: Inventory, after: Inventory, work: Tra
 
 def _lost(gone: Iterable[_Overwritten]) -> Iterator[Notice]:
     """What to do about files of which nothing was kept."""
-    why = "no table knows that both have them, so they were not kept, and %pkg undo can't give them back"
+    why = "that could not be foreseen, so nothing was kept and %pkg undo can't mend it"
     by_owner: dict[str, list[_Overwritten]] = defaultdict(list)
     for item in gone:
         by_owner[reinstall_command(item.old) if item.old else ""].append(item)

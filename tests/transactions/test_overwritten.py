@@ -279,6 +279,14 @@ def test_a_failure_says_what_it_can_not_give_back(venv: Demo, monkeypatch: pytes
     assert venv.history[0].result == "failed"
 
 
+def test_what_was_left_unpacked_by_a_process_that_died_goes(venv: Demo) -> None:
+    left = venv.environment.prefix / ".jupyter_pkgmgr/transactions/20260101T000000000000-abcd/shared/__init__.py"
+    left.parent.mkdir(parents=True)
+    left.symlink_to("nowhere")
+    venv.type("install tb-one")
+    assert folders(venv) == len(venv.history) == 1
+
+
 @pytest.mark.parametrize("how", ["variable", "setting"])
 def test_no_package_is_a_link_into_the_cache(
     how: str, venv: Demo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
