@@ -33,9 +33,10 @@ from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel
 
 __all__ = ["Fault", "Request", "Server", "serve", "serve_files"]
 
-Fault = Literal["401", "403", "404", "429", "500", "503", "garbage", "truncated", "stall", "hang", "reset"]
+Fault = Literal["401", "403", "404", "429", "500", "503", "garbage", "truncated", "stall", "hang", "reset", "hold"]
 """A status code, or: ``garbage`` instead of the content; ``truncated`` and ``stall`` send half of it and
-close, or wait; ``hang`` answers nothing and waits; ``reset`` breaks the connection. Waiting ends with the server."""
+close, or wait; ``hang`` answers nothing and waits; ``reset`` breaks the connection. Waiting ends with the server.
+``hold`` waits until the faults are healed, and then answers as if nothing had been."""
 
 JSON = "application/vnd.pypi.simple.v1+json"
 UPLOADED = "2025-01-01T00:00:00Z"
@@ -78,6 +79,7 @@ class Server:
     requests: list[Request] = field(default_factory=list)
     faults: list[tuple[str, Fault, int]] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
+    healed: threading.Event = field(default_factory=threading.Event)
 
     @property
     def index_url(self) -> str:
@@ -92,11 +94,13 @@ class Server:
 
     def fail(self, pattern: str, fault: Fault, *, times: int = -1) -> None:
         """Answer requests whose path matches the shell pattern with a fault, ``times`` times or for ever."""
+        self.healed.clear()
         self.faults.append((pattern, fault, times))
 
     def heal(self) -> None:
-        """Forget all faults."""
+        """Forget all faults, and answer what was held."""
         self.faults.clear()
+        self.healed.set()
 
     def paths(self, pattern: str = "*") -> list[str]:
         """The paths asked for so far that match."""
@@ -149,6 +153,7 @@ def _running(route: _Route, latency: float, auth: tuple[str, str] | None) -> Ite
         yield http.state
     finally:
         http.state.closing.set()
+        http.state.heal()
         http.shutdown()
         http.close_connections()
         http.server_close()
@@ -196,6 +201,9 @@ class _Handler(BaseHTTPRequestHandler):
         if state.latency:
             time.sleep(state.latency / 1000)
         fault = state.fault(path)
+        if fault == "hold":
+            state.healed.wait()
+            fault = None
         if fault is not None:
             self._fail(fault, path)
         elif state.auth is not None and not self._authorized(state.auth):
