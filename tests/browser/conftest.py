@@ -20,6 +20,7 @@ from testbed.environments import kernelspec, make_venv, uv_install
 from testbed.index import Server, serve
 from testbed.wheels import WheelSource, closure, repack, write_wheel
 
+from .axe import violations
 from .jupyter import KERNEL, Jupyter, serve_jupyter, set_theme
 
 ROOT = Path(__file__).parents[2]
@@ -149,6 +150,21 @@ def shoot(page: Page, artefacts: Path) -> Callable[[str], None]:
             page.screenshot(path=artefacts / f"{name}-{theme}.png", animations="disabled")
 
     return take
+
+
+@pytest.fixture
+def examine(page: Page, artefacts: Path) -> Callable[[str], None]:
+    """Take a picture of the page in each theme, and let axe-core find nothing serious in the panel."""
+
+    def look(name: str) -> None:
+        found = {}
+        for theme in ("contrast", "dark", "light"):
+            set_theme(page, theme)
+            page.screenshot(path=artefacts / f"{name}-{theme}.png", animations="disabled")
+            found[theme] = violations(page, ".jpkg-Panel")
+        assert not [f"{name}, {theme}: {one}" for theme, all_ in found.items() for one in all_]
+
+    return look
 
 
 def _slug(text: str) -> str:

@@ -24,7 +24,11 @@ KERNEL = "venv"
 """Name of the kernel in a new venv."""
 TIMEOUT = 60_000
 """Milliseconds for what a kernel or a package tool does."""
-THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+THEMES = {
+    "light": "JupyterLab Light",
+    "dark": "JupyterLab Dark",
+    "contrast": "JupyterLab Dark High Contrast",
+}
 QUIET = {
     "@jupyterlab/apputils-extension/notification": {
         "checkForUpdates": False,
@@ -120,7 +124,7 @@ def open_notebook(page: Page, jupyter: Jupyter, name: str, *, app: str = "lab/tr
 
 
 def set_theme(page: Page, theme: str) -> None:
-    """Change to JupyterLab's light or dark theme."""
+    """Change to JupyterLab's light, dark or high-contrast theme."""
     name = THEMES[theme]
     command = "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })"
     page.evaluate(command, name)
