@@ -171,7 +171,7 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
             query=query,
             body=bytes(self._body),
             headers=dict(self.request.headers.get_all()),
-            user=self.current_user.username,
+            user=self.current_user.display_name,  # who came with the token has a random username
             grant=self._grant,
         )
 
