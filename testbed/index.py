@@ -18,7 +18,7 @@ import struct
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -117,13 +117,19 @@ class Server:
 
 @contextmanager
 def serve(
-    folder: Path, *, latency: float = 0.0, auth: tuple[str, str] | None = None, metadata: bool = True
+    folder: Path,
+    *,
+    latency: float = 0.0,
+    auth: tuple[str, str] | None = None,
+    metadata: bool = True,
+    listed: Sequence[str] = (),
 ) -> Iterator[Server]:
     """Serve a folder of wheels and sdists as a package index at ``server.index_url``.
 
-    Files may be added while it runs. ``metadata=False`` leaves PEP 658 out, as older indexes do.
+    Files may be added while it runs. ``metadata=False`` leaves PEP 658 out, as older indexes do. ``listed`` are
+    names of projects without files.
     """
-    with _running(_Index(folder, metadata=metadata), latency, auth) as server:
+    with _running(_Index(folder, metadata=metadata, listed=listed), latency, auth) as server:
         yield server
 
 
@@ -290,16 +296,17 @@ class _Handler(BaseHTTPRequestHandler):
 class _Index:
     """Answers ``/simple/``, ``/simple/NAME/``, ``/files/FILE`` and ``/files/FILE.metadata``."""
 
-    def __init__(self, folder: Path, *, metadata: bool) -> None:
+    def __init__(self, folder: Path, *, metadata: bool, listed: Sequence[str]) -> None:
         self.folder = folder
         self.metadata = metadata
+        self.listed = listed
 
     def __call__(self, path: str, headers: dict[str, str]) -> _Answer | None:
         accept = {name.lower(): value for name, value in headers.items()}.get("accept", "")
         parts = unquote(path).strip("/").split("/")
         match parts:
             case ["simple"]:
-                names = sorted({_project(file) for file in self._files()})
+                names = sorted({*self.listed, *(_project(file) for file in self._files())})
                 return _projects_json(names) if JSON in accept else _projects_html(names)
             case ["simple", name]:
                 files = [file for file in self._files() if _project(file) == canonicalize_name(name)]

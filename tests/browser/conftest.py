@@ -35,6 +35,8 @@ HOSTILE = WheelSource(
     " \x1b[31mred\x1b[0m \u202edesrever\u2066 end" + " very" * 60 + "long",
 )
 """A package whose summary is everything that a page or a terminal might take for more than text."""
+HELD = ("tb-reload", "tb-windows", "tb-restarted", "tb-cell", "tb-axe", "tb-keys")
+"""Packages for one test each: what was never downloaded before can be held on its way."""
 PATIENCE = 30_000
 """Milliseconds for anything on a page: this machine may have much to do."""
 
@@ -65,6 +67,8 @@ def own_index(tmp_path_factory: pytest.TempPathFactory, index_folder: Path) -> I
     folder = tmp_path_factory.mktemp("index")
     shutil.copytree(index_folder, folder, dirs_exist_ok=True)
     write_wheel(folder, HOSTILE)
+    for name in HELD:
+        write_wheel(folder, WheelSource(name=name, version="1.0"))
     with serve(folder) as server:
         yield server
 
