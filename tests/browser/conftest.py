@@ -37,6 +37,8 @@ HOSTILE = WheelSource(
 """A package whose summary is everything that a page or a terminal might take for more than text."""
 HELD = ("tb-reload", "tb-windows", "tb-restarted", "tb-cell", "tb-axe", "tb-keys")
 """Packages for one test each: what was never downloaded before can be held on its way."""
+KNOWN = ("beautifulsoup4", "httpx", "jinja2", "pyyaml", "requests")
+"""What everybody knows and JupyterLab needs, for the pictures."""
 PATIENCE = 30_000
 """Milliseconds for anything on a page: this machine may have much to do."""
 
@@ -69,6 +71,8 @@ def own_index(tmp_path_factory: pytest.TempPathFactory, index_folder: Path) -> I
     write_wheel(folder, HOSTILE)
     for name in HELD:
         write_wheel(folder, WheelSource(name=name, version="1.0"))
+    for name in closure(*KNOWN):
+        repack(name, folder)
     with serve(folder) as server:
         yield server
 
