@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 FRONT := jupyter_pkgmgr/labextension/package.json
 
-.PHONY: demo test lab browser front dist check check-front format clean
+.PHONY: demo test lab browser pictures front dist check check-front format clean
 
 # A file of its own, made last: of a venv that failed half-way, bin/python is there.
 $(VENV)/.made:
@@ -43,6 +43,9 @@ lab: $(BIN)/.ready-lab $(FRONT)  ## the same notebooks in JupyterLab, with the p
 
 browser: $(BIN)/.ready-browser $(FRONT)  ## run the tests in a real browser (Debian's chromium)
 	$(BIN)/python -m pytest tests/browser
+
+pictures: $(BIN)/.ready-browser $(FRONT)  ## take the README's pictures anew
+	JUPYTER_PKGMGR_PICTURES=docs/_static $(BIN)/python -m pytest tests/browser/test_pictures.py
 
 dist: $(BIN)/.ready-dist  ## build sdist and wheel, with the front end
 	rm -rf dist jupyter_pkgmgr/labextension jupyter_pkgmgr/widget/static
