@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lab check format clean
+FRONT := jupyter_pkgmgr/labextension/package.json
+
+.PHONY: demo test lab browser front dist check check-front format clean
 
 # A file of its own, made last: of a venv that failed half-way, bin/python is there.
 $(VENV)/.made:
@@ -21,19 +23,43 @@ demo: $(BIN)/.ready-demo  ## run the main job headless and print the notebooks
 	$(BIN)/python -m demo
 
 test: $(BIN)/.ready-dev  ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/browser
 
-lab: $(BIN)/.ready-lab  ## the same notebooks in JupyterLab
+# What the front end is made of; package-lock.json says which versions.
+labextension/node_modules/.made: labextension/package-lock.json
+	@command -v npm >/dev/null || { echo 'npm is not on PATH; the front end needs Node 20.19 or later to be built' >&2; exit 1; }
+	npm --prefix labextension ci
+	@touch $@
+
+$(FRONT): labextension/node_modules/.made $(shell find labextension/src labextension/style labextension/schema labextension/scripts -type f 2>/dev/null) labextension/package.json
+	npm --prefix labextension run build
+	@touch $@
+
+front: $(FRONT)  ## build the front end: the panel in JupyterLab, and the widget's
+
+lab: $(BIN)/.ready-lab $(FRONT)  ## the same notebooks in JupyterLab, with the panel
+	$(BIN)/jupyter labextension develop --overwrite jupyter_pkgmgr
 	$(BIN)/python -m demo --lab
+
+browser: $(BIN)/.ready-browser $(FRONT)  ## run the tests in a real browser (Debian's chromium)
+	$(BIN)/python -m pytest tests/browser
+
+dist: $(BIN)/.ready-dist  ## build sdist and wheel, with the front end
+	rm -rf dist jupyter_pkgmgr/labextension jupyter_pkgmgr/widget/static
+	$(BIN)/python -m build
 
 check: $(BIN)/.ready-dev  ## lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+check-front: labextension/node_modules/.made  ## lint, types and unit tests of the front end
+	npm --prefix labextension run check
+
 format: $(BIN)/.ready-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache dist
+	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .artefacts dist
+	rm -rf labextension/node_modules labextension/lib jupyter_pkgmgr/labextension jupyter_pkgmgr/widget/static

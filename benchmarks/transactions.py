@@ -128,9 +128,9 @@ def in_a_venv(root: Path, rounds: int) -> list[float]:
                 for number in range(95):
                     wheel(index, f"more-{number}", "1.0", 300)
                 uv_install(python, *(f"more-{number}" for number in range(95)), find_links=index)
-                time.sleep(2.1)  # folders that changed this moment are read again, which they aren't in daily life
             small = Contest(service, environment, "remove small", "install small")
             install(service, environment, "install small big==1.0")
+            time.sleep(2.1)  # folders that changed this moment are read again, which they aren't in daily life
             results.append(report(f"small wheel in uv's cache, venv of {size}", small.run(rounds)))
             fresh = Contest(service, environment, "remove small", "install small", forget=root / "uv-cache")
             results.append(report(f"small wheel never fetched before, venv of {size}", fresh.run(rounds)))
@@ -154,6 +154,7 @@ def in_a_conda_environment(root: Path, rounds: int) -> float:
         os.environ["CONDA_CHANNELS"] = server.url
         environment = from_prefix(prefix)
         install(service, environment, "install tb-data")
+        time.sleep(2.1)
         contest = Contest(service, environment, "remove tb-data", "install tb-data")
         return report("small conda package, embedded engine", contest.run(rounds))
 

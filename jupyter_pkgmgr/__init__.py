@@ -19,3 +19,15 @@ def unload_ipython_extension(ipython):  # type: ignore[no-untyped-def]
     from .kernel import unload
 
     unload(ipython)
+
+
+def _jupyter_server_extension_points():  # type: ignore[no-untyped-def]
+    """Where Jupyter Server finds the extension: what ``jupyter server extension enable jupyter_pkgmgr`` looks for."""
+    from .server.extension import PkgmgrExtension
+
+    return [{"module": "jupyter_pkgmgr.server.extension", "app": PkgmgrExtension}]
+
+
+def _jupyter_labextension_paths():  # type: ignore[no-untyped-def]
+    """Where the built front end is: what ``jupyter labextension develop`` asks."""
+    return [{"src": "labextension", "dest": "jupyter-pkgmgr"}]

@@ -27,6 +27,7 @@ from jupyter_pkgmgr.verbs import Runner, defect
 __all__ = ["main"]
 
 PROGRAM = "jupyter pkg"
+_PASSING = "passing"
 _WHERE = ("--prefix", "--python", "--kernel")
 
 
@@ -166,11 +167,11 @@ class _Screen:
         self._current = ""
 
     def show(self, key: str, rendered: Rendered) -> None:
-        """Show one thing; a ``step-`` key is a progress line."""
+        """Show one thing; a ``step-`` key is a progress line, and so is what only passes."""
         if self._quiet:
             return
-        if key.startswith("step-"):
-            self._progress(key, rendered.text)
+        if rendered.passing or key.startswith("step-"):
+            self._progress(_PASSING if rendered.passing else key, rendered.text)
             return
         self.end()
         print(_in_terminal(rendered.text), flush=True)  # noqa: T201
@@ -178,15 +179,15 @@ class _Screen:
     def _progress(self, key: str, text: str) -> None:
         if not self._live:
             return
-        if self._current not in ("", key):
+        if self._current not in ("", _PASSING, key):
             print(file=sys.stderr)  # noqa: T201
         self._current = key
         print(f"\r\x1b[2K{text}", end="", file=sys.stderr, flush=True)  # noqa: T201
 
     def end(self) -> None:
-        """Finish the line that is being rewritten."""
+        """Finish the line that is being rewritten; take away one that only passes."""
         if self._current:
-            print(file=sys.stderr)  # noqa: T201
+            print(end="\r\x1b[2K" if self._current == _PASSING else "\n", file=sys.stderr, flush=True)  # noqa: T201
             self._current = ""
 
 

@@ -7,19 +7,17 @@ and hands plans to be applied. Its methods may be called from any thread.
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
-from packaging.utils import canonicalize_name
-
-from jupyter_pkgmgr import names
-from jupyter_pkgmgr.catalog import CondaCatalog, PackageMetadata, PyPICatalog, VersionList
+from jupyter_pkgmgr import lookup
+from jupyter_pkgmgr.catalog import PackageMetadata, PyPICatalog
 from jupyter_pkgmgr.engines import default_engines
 from jupyter_pkgmgr.engines.conda_executables import available_executables
-from jupyter_pkgmgr.engines.protocol import Engine
+from jupyter_pkgmgr.engines.protocol import Engine, EngineInfo
 from jupyter_pkgmgr.engines.rattler import RattlerEngine, unhonoured
 from jupyter_pkgmgr.environments import (
     CondaSettings,
@@ -30,23 +28,51 @@ from jupyter_pkgmgr.environments import (
     with_channels,
 )
 from jupyter_pkgmgr.inventory import Inventory, Problem, fingerprint, read_inventory
+from jupyter_pkgmgr.lookup import (
+    Details,
+    Hint,
+    Names,
+    NewerVersion,
+    Outdated,
+    PackageVersions,
+    Reasons,
+    SearchAnswer,
+    SearchHit,
+    SettingsInForce,
+    Sources,
+    VersionRow,
+)
 from jupyter_pkgmgr.model import (
+    AdminPolicy,
     Cancellation,
     Ecosystem,
     Environment,
     EventSink,
     Options,
     Outcome,
-    Package,
     Plan,
     Request,
     SpecKind,
     Verb,
     ignore_events,
-    redact,
 )
-from jupyter_pkgmgr.model.errors import CatalogError, PackageNotFoundError, PkgError, VersionNotFoundError
-from jupyter_pkgmgr.routing import Context, EngineChoice, check_policies, choose_engine, conda_candidates, make_plan
+from jupyter_pkgmgr.model.errors import (
+    CatalogError,
+    EngineNotFoundError,
+    PackageNotFoundError,
+    PkgError,
+    PolicyError,
+    VersionNotFoundError,
+)
+from jupyter_pkgmgr.routing import (
+    Context,
+    EngineChoice,
+    check_indexes,
+    check_policies,
+    check_undo,
+    choose_engine,
+    make_plan,
+)
 from jupyter_pkgmgr.transactions import (
     Entry,
     Owner,
@@ -58,8 +84,12 @@ from jupyter_pkgmgr.transactions import (
     hold,
     in_force,
     is_unfinished,
+    make_verdict,
+    overlaps,
     plan_undo,
     read_entries,
+    read_limits,
+    record_verdict,
     recover,
 )
 
@@ -67,81 +97,20 @@ __all__ = [
     "Details",
     "Entry",
     "Hint",
+    "Names",
+    "NewerVersion",
+    "Outdated",
     "PackageService",
+    "PackageVersions",
     "Reasons",
     "Result",
     "SearchAnswer",
     "SearchHit",
     "SettingsInForce",
     "UndoPlan",
+    "VersionRow",
     "in_force",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchHit:
-    """One package that a search found."""
-
-    name: str
-    version: str
-    ecosystem: Ecosystem
-    origin: str
-    summary: str = ""
-    installed: str = ""
-    """The version that is installed, if it is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchAnswer:
-    """What a search found, best match first, and what has to be said about it."""
-
-    query: str
-    hits: tuple[SearchHit, ...]
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Details:
-    """Everything about one package."""
-
-    name: str
-    installed: tuple[Package, ...] = ()
-    source: str = ""
-    """Where it would be taken from."""
-    versions: tuple[str, ...] = ()
-    """Available ones there, newest first."""
-    summary: str = ""
-    license: str = ""
-    imports: tuple[str, ...] = ()
-    depends: tuple[str, ...] = ()
-    needed_by: tuple[str, ...] = ()
-    files: int = 0
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reasons:
-    """Who needs a package: chains of names, each from something nobody needs down to the package."""
-
-    package: Package
-    chains: tuple[tuple[str, ...], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingsInForce:
-    """Settings as (name, value and source) lines; secrets redacted."""
-
-    summary: tuple[tuple[str, str], ...]
-    everything: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hint:
-    """What to type so that a missing import works."""
-
-    package: str
-    command: str
-    text: str
 
 
 class PackageService:
@@ -151,11 +120,18 @@ class PackageService:
     ----------
     face
         How the user talks to us (``%pkg``, ``cli``, …); for the history, and for those who wait for our lock.
+    policy
+        What the administrator allows; it binds every verb, whoever asks.
     """
 
-    def __init__(self, engines: Mapping[str, Engine] | None = None, *, face: str = "") -> None:
+    def __init__(
+        self, engines: Mapping[str, Engine] | None = None, *, face: str = "", policy: AdminPolicy | None = None
+    ) -> None:
+        self.policy = policy or AdminPolicy()
         self._engines = dict(engines or default_engines())
         self._face = face
+        self._sources = Sources(self._reader, self.policy)
+        self._job = ""
 
     def __enter__(self) -> Self:
         return self
@@ -164,8 +140,26 @@ class PackageService:
         self.close()
 
     def close(self) -> None:
-        """End the worker processes."""
+        """End the worker processes, and give back connections."""
+        self._sources.close()
         self._reader.close()
+
+    def on_behalf(self, *, face: str, job: str = "") -> PackageService:
+        """The same service, engines included, for work that the history is to ascribe to this face and this job."""
+        other = copy.copy(self)
+        other._face, other._job = face, job  # noqa: SLF001  an object of this very class
+        return other
+
+    def tools(self) -> tuple[EngineInfo, ...]:
+        """The tools that engines found beside this program and on the machine, whatever environment is asked about."""
+        found = []
+        for engine in self._engines.values():
+            with contextlib.suppress(EngineNotFoundError):
+                found.append(engine.info())
+        return tuple(found)
+
+    def _owner(self, command: str = "") -> Owner:
+        return Owner.here(face=self._face, command=command, job=self._job)
 
     # --- change ----------------------------------------------------------------------------------------------------
 
@@ -185,7 +179,7 @@ class PackageService:
             If there is no plan.
         """
         cancel = cancel or Cancellation()
-        owner = Owner.here(face=self._face, command=request.command)
+        owner = self._owner(request.command)
         recovered = recover(environment, owner, events=events, cancel=cancel)
         plan = self._plan_beside_others(environment, request, events=events, cancel=cancel)
         if plan is None:
@@ -227,13 +221,15 @@ class PackageService:
             choose_engine=functools.partial(self._choose, environment),
             query_channels=self._reader.query,
             index_metadata=functools.partial(_requires, indexes),
+            policy=self.policy,
             events=events,
             cancel=cancel,
         )
         try:
-            return make_plan(context)
+            plan = make_plan(context)
         except (PackageNotFoundError, VersionNotFoundError) as error:
             raise (_with_alternatives(error, context) if request.verb is Verb.INSTALL else error) from error
+        return replace(plan, warnings=(*plan.warnings, *overlaps(plan, inventory)))
 
     def apply(
         self,
@@ -271,7 +267,7 @@ class PackageService:
             plan,
             self._engines,
             read_inventory(plan.environment),
-            owner=Owner.here(face=self._face, command=plan.request.command),
+            owner=self._owner(plan.request.command),
             events=events,
             cancel=cancel,
             replan=replan if replanned is not None else None,
@@ -293,26 +289,52 @@ class PackageService:
         PkgError
             If there is nothing to undo, or something else has changed the same files since.
         """
-        owner = Owner.here(face=self._face, command=request.command)
+        owner = self._owner(request.command)
         recovered = recover(environment, owner, events=events, cancel=cancel or Cancellation())
         undo = plan_undo(environment, request, which)
         ecosystems = {change.package.ecosystem for change in undo.plan.changes}
         blockers, warnings = check_policies(environment, request.options, ecosystems=ecosystems)
         said = (*((recovered.notice,) if recovered else ()), *warnings, *undo.plan.warnings)
+        blockers += check_undo(self.policy, read_inventory(environment), undo.plan.changes)
         return replace(undo, plan=replace(undo.plan, warnings=said, blockers=tuple(blockers)))
 
-    def undo(self, undo: UndoPlan, *, events: EventSink = ignore_events, cancel: Cancellation | None = None) -> Outcome:
+    def undo(
+        self,
+        undo: UndoPlan,
+        *,
+        events: EventSink = ignore_events,
+        cancel: Cancellation | None = None,
+        replanned: Callable[[UndoPlan], None] | None = None,
+    ) -> Outcome:
         """Take transactions back: put the files in their place again. No engine runs, no network is needed.
+
+        Parameters
+        ----------
+        replanned
+            As for :meth:`apply`; the new plan takes the very same transactions back.
 
         Raises
         ------
         PlanOutdatedError
-            If the environment changed since the plan was made; then make it again.
+            If the environment changed since the plan was made, and it isn't to be made again; or if somebody else
+            has taken one of the transactions back.
         PkgError
             For whatever else goes wrong.
         """
-        owner = Owner.here(face=self._face, command=undo.plan.request.command)
-        return apply_undo(undo, owner=owner, events=events, cancel=cancel or Cancellation())
+        owner = self._owner(undo.plan.request.command)
+        return apply_undo(undo, owner=owner, events=events, cancel=cancel or Cancellation(), replanned=replanned)
+
+    def recover(
+        self, environment: Environment, *, events: EventSink = ignore_events, cancel: Cancellation | None = None
+    ) -> None:
+        """Take back what was interrupted, if anything was; waits for what is still under way.
+
+        Raises
+        ------
+        PkgError
+            If it can't be taken back.
+        """
+        recover(environment, self._owner(), events=events, cancel=cancel or Cancellation())
 
     # --- read ------------------------------------------------------------------------------------------------------
 
@@ -325,32 +347,27 @@ class PackageService:
         self._recover(environment)
         return read_entries(environment)
 
+    def record_verdict(
+        self, environment: Environment, transaction: str, *, level: str, modules: Sequence[str] = ()
+    ) -> None:
+        """Keep the restart verdict on a transaction, which only a kernel can give, with the history.
+
+        Raises
+        ------
+        UsageError
+            If that is no verdict, or this environment has no such transaction.
+        """
+        record_verdict(environment, transaction, make_verdict(level, modules))
+
     def doctor(
         self, environment: Environment, *, files: bool = False, cancel: Cancellation | None = None
     ) -> tuple[Problem, ...]:
         """What is wrong in the environment, each with what mends it; ``files`` has every file's hash checked."""
-        return examine(environment, Owner.here(face=self._face, command="doctor"), files=files, cancel=cancel)
+        return examine(environment, self._owner("doctor"), files=files, cancel=cancel)
 
     def search(self, environment: Environment, query: str, *, limit: int = 20) -> SearchAnswer:
         """Look for packages in the channels (in a conda environment) and in the indexes, side by side."""
-        inventory = self._inventory(environment)
-        searches = [self._search_pypi] if environment.python else []
-        if environment.is_conda:
-            searches.insert(0, self._search_conda)
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            answers = list(pool.map(lambda search: search(environment, query, limit), searches))
-        found = [replace(hit, installed=_version_here(inventory, hit)) for hits, _ in answers for hit in hits]
-        notes = tuple(note for _, notes in answers for note in notes)
-        exact = canonicalize_name(query)
-        found.sort(key=lambda hit: (canonicalize_name(hit.name) != exact, not hit.name.startswith(query)))
-        return SearchAnswer(query=query, hits=tuple(found[:limit]), notes=notes)
-
-    def _search_conda(self, environment: Environment, query: str, limit: int) -> tuple[list[SearchHit], list[str]]:
-        return _searched(CondaCatalog(read_conda_settings(environment), self._reader), query, limit)
-
-    def _search_pypi(self, environment: Environment, query: str, limit: int) -> tuple[list[SearchHit], list[str]]:
-        with PyPICatalog(read_index_settings(environment)) as catalog:
-            return _searched(catalog, query, limit)
+        return lookup.search(self._sources, self._inventory(environment), query, limit=limit)
 
     def show(self, environment: Environment, name: str) -> Details:
         """Everything about one package, installed or not.
@@ -360,42 +377,29 @@ class PackageService:
         PackageNotFoundError
             If it is neither installed nor available.
         """
-        inventory = self._inventory(environment)
-        installed = _find(inventory, name)
-        catalog, available_name = self._catalog_for(environment, name, installed)
-        notes: list[str] = []
-        versions: VersionList | None = None
-        metadata: PackageMetadata | None = None
-        if catalog is not None:
-            try:
-                versions = catalog.versions(available_name)
-                metadata = catalog.metadata(available_name, versions.newest.version if versions.newest else "")
-            except PackageNotFoundError:
-                if not installed:
-                    raise
-            except CatalogError as error:
-                notes.append(error.message)
-            finally:
-                if isinstance(catalog, PyPICatalog):
-                    catalog.close()
-        return _details(inventory, name, installed, versions, metadata, notes)
+        return lookup.show(self._sources, self._inventory(environment), name)
 
-    def _catalog_for(
-        self, environment: Environment, name: str, installed: Sequence[Package]
-    ) -> tuple[CondaCatalog | PyPICatalog | None, str]:
-        """The catalog that knows the package, and its name there: its owner's, or where it would come from."""
-        owner = installed[0].ecosystem if installed else None
-        if environment.is_conda and owner is not Ecosystem.PYPI:
-            catalog = CondaCatalog(read_conda_settings(environment), self._reader)
-            candidates = (installed[0].name,) if installed else conda_candidates(name)
-            there = next((item for item in candidates if catalog.exists(item)), None)
-            if there is not None:
-                return catalog, there
-            if owner is Ecosystem.CONDA:
-                return None, name
-        if environment.python is None:
-            return None, name
-        return PyPICatalog(read_index_settings(environment)), name
+    def versions(self, environment: Environment, name: str, *, ecosystem: Ecosystem | None = None) -> PackageVersions:
+        """Every version of a package, from where it would come or from the ecosystem that is named; newest first.
+
+        Raises
+        ------
+        PackageNotFoundError
+            If there is no such package.
+        """
+        return lookup.list_versions(self._sources, self._inventory(environment), name, ecosystem=ecosystem)
+
+    def outdated(self, environment: Environment, *, cancel: Cancellation | None = None) -> Outdated:
+        """The installed packages of which a newer version fits this Python and this machine.
+
+        What can't be looked up is told in the notes.
+        """
+        inventory = self._inventory(environment)
+        return lookup.find_outdated(self._sources, inventory, cancel=cancel or Cancellation())
+
+    def names(self, environment: Environment) -> Names:
+        """Every name of a package that can be completed."""
+        return lookup.all_names(self._sources, environment)
 
     def why(self, environment: Environment, name: str) -> Reasons:
         """Who needs a package.
@@ -405,52 +409,16 @@ class PackageService:
         PackageNotFoundError
             If it isn't installed.
         """
-        inventory = self._inventory(environment)
-        found = _find(inventory, name)
-        if not found:
-            raise PackageNotFoundError(
-                f"{name} is not installed", reference="not-installed", hint="%pkg list shows what is"
-            )
-        return Reasons(package=found[0], chains=tuple(_chains(inventory, found[0])))
+        return lookup.why(self._inventory(environment), name)
 
     def settings(self, environment: Environment) -> SettingsInForce:
         """Which channels, indexes and engines would be used, and where that was said."""
-        summary: list[tuple[str, str]] = []
-        everything: list[tuple[str, str]] = []
-        if environment.is_conda:
-            conda = read_conda_settings(environment)
-            summary.append(("channels", f"{', '.join(conda.channel_names)} ({conda.channel_priority} priority)"))
-            everything += [
-                (item.name, f"{_in_words(item.value)} ({item.source})")
-                for item in conda.settings
-                if item.name != "channels"
-            ]
-        if environment.python:
-            indexes = read_index_settings(environment)
-            summary.append(("index", f"{redact(indexes.index_url)} ({indexes.source})"))
-            sources = dict(indexes.sources)
-            summary += [
-                (label, f"{_in_words(values)} ({sources.get(name, 'default')})")
-                for label, name, values in (
-                    ("more indexes", "extra_index_urls", indexes.extra_index_urls),
-                    ("links", "find_links", indexes.find_links),
-                )
-                if values
-            ]
-            everything += [(name, source) for name, source in indexes.sources]
-        return SettingsInForce(summary=tuple(summary), everything=(*summary, *everything))
+        found = lookup.settings_in_force(environment, self.policy)
+        return replace(found, everything=(*found.everything, *read_limits().in_words()))
 
     def missing_import(self, environment: Environment, module: str) -> Hint | None:
         """What to install so that ``import module`` works; ``None`` where nobody knows or it is there already."""
-        inventory = self._inventory(environment)
-        known = names.for_import(module)
-        if known is None or inventory.packages_for_import(module):
-            return None
-        package = known.conda[0] if environment.is_conda and known.conda else known.pypi[0]
-        if _find(inventory, package):
-            return None
-        command = f"%pkg install {package}"
-        return Hint(package=package, command=command, text=f"{module} comes with {package}: {command}")
+        return lookup.missing_import(self._inventory(environment), module)
 
     def _inventory(self, environment: Environment) -> Inventory:
         self._recover(environment)
@@ -459,11 +427,14 @@ class PackageService:
     def _recover(self, environment: Environment) -> None:
         """Take back what was interrupted before anything is read.
 
+        An engine that outlived its ``%pkg`` isn't waited for: what is read then may be half of its change. Only
+        changes wait for it, and :meth:`doctor` tells.
+
         Where that can't be done, reading goes on: this user may be allowed to do nothing else, and has to see what
         there is. Whoever wants to change the environment is told.
         """
         with contextlib.suppress(PkgError):
-            owner = Owner.here(face=self._face)
+            owner = self._owner()
             recover(environment, owner, events=ignore_events, cancel=Cancellation(), wait=False)
 
     # --- engines ---------------------------------------------------------------------------------------------------
@@ -482,15 +453,6 @@ class PackageService:
             unhonoured=unhonoured,
             executables=functools.partial(available_executables, environment),
         )
-
-
-def _in_words(value: object) -> str:
-    """A setting's value as one reads it: lists and maps without brackets; secrets redacted."""
-    if isinstance(value, Mapping):
-        return redact(", ".join(f"{key}: {item}" for key, item in value.items())) or "none"
-    if isinstance(value, list | tuple):
-        return redact(", ".join(map(str, value))) or "none"
-    return redact(str(value))
 
 
 def _conda_settings(environment: Environment, options: Options) -> CondaSettings | None:
@@ -521,34 +483,13 @@ def _requires(settings: IndexSettings, versions: Mapping[str, str]) -> dict[str,
     return {item.name: item.depends for item in found.values() if isinstance(item, PackageMetadata)}
 
 
-def _details(
-    inventory: Inventory,
-    name: str,
-    installed: tuple[Package, ...],
-    versions: VersionList | None,
-    metadata: PackageMetadata | None,
-    notes: Sequence[str],
-) -> Details:
-    here = installed[0] if installed else None
-    newest = versions.newest if versions else None
-    stale = versions.freshness.note if versions else ""
-    return Details(
-        name=here.name if here else versions.name if versions else name,
-        installed=installed,
-        source=redact(newest.origins[0]) if newest and newest.origins else "",
-        versions=tuple(item.version for item in versions.versions if not item.yanked) if versions else (),
-        summary=(metadata.summary if metadata else "") or (here.summary if here else ""),
-        license=(here.license if here else "") or (metadata.license if metadata else ""),
-        imports=tuple(sorted({item for package in installed for item in inventory.imports(package)})),
-        depends=here.depends if here else metadata.depends if metadata else (),
-        needed_by=tuple(sorted({item.name for package in installed for item in inventory.dependents(package)})),
-        files=sum(len(inventory.files(package)) for package in installed),
-        notes=(*notes, *(versions.notes if versions else ()), *((stale,) if stale else ())),
-    )
-
-
 def _with_alternatives(error: CatalogError, context: Context) -> CatalogError:
     """Say what there is instead: near names, and the versions that exist. A resolver doesn't tell."""
+    context.tell(f"asking {context.index} what there is instead")
+    try:
+        check_indexes(context)
+    except PolicyError:
+        return error  # the indexes in force may not be asked
     with PyPICatalog(context.index_settings) as catalog:
         for spec in context.request.specs:
             if spec.kind is not SpecKind.NAME or Ecosystem.CONDA in (spec.ecosystem, context.request.options.ecosystem):
@@ -565,53 +506,3 @@ def _with_alternatives(error: CatalogError, context: Context) -> CatalogError:
             except CatalogError:
                 return error
     return error
-
-
-def _searched(catalog: CondaCatalog | PyPICatalog, query: str, limit: int) -> tuple[list[SearchHit], list[str]]:
-    """Hits and notes; a catalog that can't be reached is a note, so that the other one still answers."""
-    try:
-        result = catalog.search(query, limit=limit)
-        versions = catalog.versions_many(package.name for package in result.packages)
-    except CatalogError as error:
-        return [], [error.message]
-    notes = [note for note in (result.note, result.freshness.note) if note]
-    return [_hit(package, versions.get(package.name)) for package in result.packages], notes
-
-
-def _hit(package: Package, versions: VersionList | PkgError | None) -> SearchHit:
-    newest = versions.newest if isinstance(versions, VersionList) else None
-    return SearchHit(
-        name=package.name,
-        version=newest.version if newest else package.version,
-        ecosystem=package.ecosystem,
-        origin=redact(newest.origins[0]) if newest and newest.origins else package.ecosystem.value,
-        summary=package.summary,
-    )
-
-
-def _version_here(inventory: Inventory, hit: SearchHit) -> str:
-    found = inventory.conda(hit.name) if hit.ecosystem is Ecosystem.CONDA else inventory.pypi(hit.name)
-    return found.version if found else ""
-
-
-def _find(inventory: Inventory, name: str) -> tuple[Package, ...]:
-    owner = inventory.distribution(name)
-    return inventory.find(name) or ((owner[0],) if owner else ())
-
-
-def _chains(inventory: Inventory, package: Package, *, limit: int = 10) -> list[tuple[str, ...]]:
-    """Shortest chains from packages that nobody needs, or that were requested, down to this one."""
-    chains: list[tuple[str, ...]] = []
-    seen = {package.key}
-    level: list[tuple[Package, tuple[str, ...]]] = [(package, (package.name,))]
-    while level and len(chains) < limit:
-        following: list[tuple[Package, tuple[str, ...]]] = []
-        for item, chain in level:
-            parents = [parent for parent in inventory.dependents(item) if parent.key not in seen]
-            if len(chain) > 1 and (item.requested or not parents):
-                chains.append(chain)
-            for parent in parents:
-                seen.add(parent.key)
-                following.append((parent, (parent.name, *chain)))
-        level = following
-    return chains[:limit]

@@ -5,9 +5,15 @@ Protocol 1. The child's first line is ``{"protocol": 1, "version": "…"}``. The
 - kernel: ``{"id": 1, "method": "run", "params": {"argv_line", "cell", "cwd", "facts", "width"}}``
 - kernel: ``{"id": 1, "method": "cancel"}``
 - kernel: ``{"id": 2, "method": "hint", "params": {"module", "facts"}}``
+- kernel: ``{"id": 3, "method": "verdict", "params": {"transaction", "level", "modules", "facts"}}``: what the kernel
+  found about its restart after a result with a ``transaction``; answered before the next message is read
+- kernel: ``{"id": 4, "method": "api", "params": {"method", "path", "query", "body", "headers", "facts"}}``: a request
+  to the REST API, for a panel inside the notebook. ``facts`` tell which environment is meant; they can be left out
+  of all but the first
 - child: ``{"id": 1, "display": {"key": "plan", "data": {"text/plain": …, "text/html": …}}}``; the same key again
   replaces what was shown
-- child: ``{"id": 1, "result": {…}}`` or ``{"id": 1, "error": {…}}``, once, last
+- child: ``{"id": 1, "result": {…}}`` or ``{"id": 1, "error": {…}}``, once, last; of ``api`` the result is
+  ``{"status", "body", "headers"}``, whatever the status
 
 It ends when stdin does, which is when the kernel ends, or on SIGTERM; what runs then is cancelled and waited for.
 """
@@ -17,30 +23,28 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import signal
 import sys
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, TextIO
-
-from packaging.utils import canonicalize_name
+from typing import TYPE_CHECKING, Any, TextIO
 
 from jupyter_pkgmgr import __version__
-from jupyter_pkgmgr.commands import parse_cell, parse_line
 from jupyter_pkgmgr.environments import KernelFacts, from_kernel
-from jupyter_pkgmgr.model import Action, Cancellation, Outcome
+from jupyter_pkgmgr.model import Cancellation, to_json
 from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.render import Rendered, render_error
 from jupyter_pkgmgr.service import PackageService
-from jupyter_pkgmgr.verbs import Report, Runner, defect
+from jupyter_pkgmgr.typed import Typed, hint_document, is_verbose, run_typed
+from jupyter_pkgmgr.verbs import defect
+
+if TYPE_CHECKING:
+    from jupyter_pkgmgr.api import Tunnel
 
 __all__ = ["main"]
 
 PROTOCOL = 1
-_VERBOSE = re.compile(r"--verbose|-[qyU]*v[qyUv]*")
 LAST_WORDS = 15.0
 """Seconds that cancelled work gets at the end to leave the environment in order."""
 
@@ -53,7 +57,9 @@ class _Peer:
         self._output = output
         self._lock = threading.Lock()
         self._running: dict[int, tuple[Cancellation, threading.Thread]] = {}
-        self._answers = {"run": self._run, "hint": self._hint}
+        self._opening = threading.Lock()
+        self._tunnel: Tunnel | None = None
+        self._answers = {"run": self._run, "hint": self._hint, "verdict": self._verdict, "api": self._api}
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Write one message; a kernel that is gone is noticed by the reader."""
@@ -75,12 +81,15 @@ class _Peer:
         cancel = Cancellation()
         params = dict(message.get("params") or {})
         arguments = (number, method, params, cancel)
+        if method == "verdict":  # a kernel doesn't wait for the answer: what it asks for next must know of it
+            self._answer(*arguments)
+            return
         thread = threading.Thread(target=self._answer, args=arguments, name=f"{method}-{number}", daemon=True)
         self._running[number] = (cancel, thread)
         thread.start()
 
     def _answer(self, number: int, method: str, params: Mapping[str, Any], cancel: Cancellation) -> None:
-        verbose = any(_VERBOSE.fullmatch(word) for word in str(params.get("argv_line", "")).split())
+        verbose = is_verbose(str(params.get("argv_line", "")))
         try:
             result = self._answers[method](number, params, cancel)
             self.send({"id": number, "result": result})
@@ -97,65 +106,54 @@ class _Peer:
 
     def stop_all(self) -> None:
         """Cancel everything that runs, and wait until it has stopped, but not for ever."""
+        deadline = time.monotonic() + LAST_WORDS
         running = list(self._running.values())
         for cancel, _ in running:
             cancel.cancel()
-        deadline = time.monotonic() + LAST_WORDS
+        if self._tunnel is not None:
+            self._tunnel.close(LAST_WORDS)
         for _, thread in running:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self, number: int, params: Mapping[str, Any], cancel: Cancellation) -> dict[str, Any]:
-        base = Path(str(params.get("cwd") or Path.home()))
-        line, cell = str(params.get("argv_line") or ""), params.get("cell")
-        command = parse_line(line, base=base) if cell is None else parse_cell(line, str(cell), base=base)
+        cell = params.get("cell")
+        typed = Typed(
+            line=str(params.get("argv_line") or ""),
+            cell=None if cell is None else str(cell),
+            cwd=str(params.get("cwd") or ""),
+        )
+        command = typed.parse()
 
         def show(key: str, rendered: Rendered) -> None:
-            data = {"text/plain": rendered.text, "text/html": rendered.html}
+            show_data(key, rendered.data)
+
+        def show_data(key: str, data: dict[str, Any]) -> None:
             self.send({"id": number, "display": {"key": key, "data": data}})
 
-        def show_json(key: str, rendered: Rendered) -> None:
-            """With ``--json`` only the final document is shown."""
-
         environment = from_kernel(KernelFacts.from_json(params["facts"]))
-        report = Runner(self._service, environment, show_json if command.json else show, cancel=cancel).run(command)
-        if command.json:
-            text = json.dumps(report.json, indent=2)
-            self.send({"id": number, "display": {"key": "json", "data": {"text/plain": text}}})
-        return _result(report)
+        result, _ = run_typed(self._service, environment, command, show=show, show_json=show_data, cancel=cancel)
+        document: dict[str, Any] = to_json(result)
+        return document
 
     def _hint(self, _number: int, params: Mapping[str, Any], _cancel: Cancellation) -> dict[str, Any] | None:
         environment = from_kernel(KernelFacts.from_json(params["facts"]))
-        hint = self._service.missing_import(environment, str(params["module"]))
-        if hint is None:
-            return None
-        return {"package": hint.package, "command": hint.command, "text": hint.text}
+        return hint_document(self._service, environment, str(params["module"]))
 
+    def _verdict(self, _number: int, params: Mapping[str, Any], _cancel: Cancellation) -> dict[str, Any]:
+        environment = from_kernel(KernelFacts.from_json(params["facts"]))
+        modules = [str(name) for name in params.get("modules") or ()]
+        self._service.record_verdict(
+            environment, str(params["transaction"]), level=str(params["level"]), modules=modules
+        )
+        return {}
 
-def _result(report: Report) -> dict[str, Any]:
-    outcome = report.outcome
-    return {
-        "exit": report.exit,
-        "changed_files": [str(path) for path in outcome.changed_files] if outcome else [],
-        "changed_packages": _changed_packages(outcome) if outcome else [],
-        "added_paths": any(change.action is not Action.REMOVE for change in outcome.changes) if outcome else False,
-        "verdict_wanted": outcome is not None,
-    }
+    def _api(self, _number: int, params: Mapping[str, Any], _cancel: Cancellation) -> dict[str, Any]:
+        with self._opening:
+            if self._tunnel is None:
+                from jupyter_pkgmgr.api import Tunnel  # noqa: PLC0415  few notebooks open a panel, many use %pkg
 
-
-def _changed_packages(outcome: Outcome) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": change.package.name,
-            "action": change.action.value,
-            "distributions": sorted(
-                {
-                    *(name for package in (change.before, change.after) if package for name, _ in package.provides),
-                    canonicalize_name(change.package.name),
-                }
-            ),
-        }
-        for change in outcome.changes
-    ]
+                self._tunnel = Tunnel(self._service)
+        return self._tunnel.ask(params)
 
 
 def _take(peer: _Peer, line: bytes) -> None:

@@ -14,22 +14,21 @@ from jupyter_pkgmgr.model import (
     Cancellation,
     Environment,
     Event,
-    EventKind,
     EventSink,
     Outcome,
     Plan,
     ignore_events,
     to_json,
 )
-from jupyter_pkgmgr.model.errors import CancelledError, PkgError, PlanBlockedError
+from jupyter_pkgmgr.model.errors import CancelledError, PkgError, PlanBlockedError, UsageError
 from jupyter_pkgmgr.render import (
+    Planning,
     Progress,
     Rendered,
     plain,
     preformatted,
     render_environment,
     render_history,
-    render_message,
     render_outcome,
     render_packages,
     render_plan,
@@ -40,7 +39,7 @@ from jupyter_pkgmgr.render import (
     render_undo,
     render_why,
 )
-from jupyter_pkgmgr.service import PackageService
+from jupyter_pkgmgr.service import PackageService, UndoPlan
 
 __all__ = ["Report", "Runner", "defect"]
 
@@ -98,6 +97,7 @@ class Runner:
             "env": self._env,
             "doctor": self._doctor,
             "history": self._history,
+            "panel": self._panel,
             "help": self._help,
         }
         return reading[command.verb](command)
@@ -143,22 +143,28 @@ class Runner:
         if not self._confirm(undo.plan):
             self._show("result", plain("nothing was changed"))
             return _report(plan=undo.plan, undoes=undo.entries)
-        progress = ignore_events if command.quiet else Progress(undo.plan, self._show, verbose=command.verbose)
-        outcome = self._service.undo(undo, events=progress, cancel=self._cancel)
+        progress = self._progress(command, undo.plan)
+
+        def replanned(new: UndoPlan) -> None:
+            """It undoes the same as the one that was agreed to; what is new are warnings."""
+            if not command.quiet and new.plan.warnings != undo.plan.warnings:
+                self._show("plan", render_undo(new))
+
+        try:
+            outcome = self._service.undo(undo, events=progress, cancel=self._cancel, replanned=replanned)
+        except PkgError as error:
+            self._end(progress, error)
+            raise
         self._show_outcome(outcome)
-        return _report(plan=undo.plan, undoes=undo.entries, outcome=outcome)
+        return _report(plan=outcome.plan, undoes=undo.entries, outcome=outcome)
 
     def _plan(self, command: Command) -> Plan:
         assert command.request is not None  # noqa: S101  run() looked
         try:
-            return self._service.plan(self._environment, command.request, events=self._waiting, cancel=self._cancel)
+            with Planning(self._show, quiet=command.quiet) as planning:
+                return self._service.plan(self._environment, command.request, events=planning, cancel=self._cancel)
         except CancelledError as error:
             raise CancelledError("stopped; nothing was changed") from error
-
-    def _waiting(self, event: Event) -> None:
-        """Say what is waited for while there is no plan yet."""
-        if event.kind is EventKind.WAITING:
-            self._show(f"message-{event.message}", render_message(event))
 
     def _apply(self, command: Command, plan: Plan) -> Outcome:
         """Apply; where somebody else changed the environment meanwhile, the plan is made again and shown."""
@@ -180,9 +186,13 @@ class Runner:
         try:
             return self._service.apply(plan, events=show, cancel=self._cancel, replanned=replanned)
         except PkgError as error:
-            if isinstance(progress, Progress):
-                progress.end("stopped" if isinstance(error, CancelledError) else "failed")
+            self._end(progress, error)
             raise
+
+    def _end(self, progress: EventSink, error: PkgError) -> None:
+        """No line must look as if its step went on."""
+        if isinstance(progress, Progress):
+            progress.end("stopped" if isinstance(error, CancelledError) else "failed")
 
     def _progress(self, command: Command, plan: Plan) -> EventSink:
         return ignore_events if command.quiet else Progress(plan, self._show, verbose=command.verbose)
@@ -241,6 +251,12 @@ class Runner:
         self._show("result", shown)
         return _report(history=entries[: command.limit])
 
+    def _panel(self, _command: Command) -> Report:
+        """A kernel shows it itself, without asking here: this is a terminal, or something behind the verb."""
+        raise UsageError(
+            f"{self._program} panel stands alone, and in a notebook only", reference="no-front-end", hint="%pkg panel"
+        )
+
     def _help(self, command: Command) -> Report:
         text = help_text(command.words[0] if command.words else "", program=self._program)
         self._show("result", preformatted(text))
@@ -261,7 +277,11 @@ def defect(error: Exception) -> PkgError:
 def _blocked(plan: Plan) -> PlanBlockedError:
     first, *rest = plan.blockers
     return PlanBlockedError(
-        first.message, reference=first.reference, context=tuple(notice.message for notice in rest), hint=first.hint
+        first.message,
+        reference=first.reference,
+        context=tuple(notice.message for notice in rest),
+        note=first.note,
+        hint=first.hint,
     )
 
 
@@ -272,5 +292,7 @@ def _report(*, outcome: Outcome | None = None, exit: int = 0, **parts: Any) -> R
             "seconds": round(outcome.seconds, 3),
             "fingerprint": outcome.fingerprint,
             "changes": len(outcome.changes),
+            "transaction": outcome.transaction,
+            "warnings": to_json(outcome.warnings),
         }
     return Report(json=document, outcome=outcome, exit=exit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("executable"):
         if shutil.which(mark.args[0]) is None:
             pytest.skip(f"there is no {mark.args[0]} on PATH")
+
+
+# --- browser tests: `make browser` installs what they need --------------------------------------------------------
+
+_MISSING = [name for name in ("jupyterlab", "notebook", "playwright") if find_spec(name) is None]
+collect_ignore = ["browser"] if _MISSING else []
+
+
+def pytest_report_header() -> str:
+    """Say what isn't run, and why."""
+    return f"tests/browser: not run without {', '.join(_MISSING)} (make browser)" if _MISSING else ""

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -182,6 +182,56 @@ def test_a_question_in_a_terminal(typed: str, venv_python: Path, *, changed: boo
     assert ("Installed" in stdout.decode()) is changed
     assert ("nothing was changed" in stdout.decode()) is not changed
     assert process.returncode == 0
+
+
+def test_who_waits_for_a_plan_is_told_what_for_in_a_terminal(
+    cli: Cli, venv_python: Path, index_folder: Path, tmp_path: Path
+) -> None:
+    """The line is there while the index is silent, and is taken away again."""
+    with serve(index_folder, latency=1500) as server:
+        words = ["--python", str(venv_python), "install", "-y", "-i", server.index_url, "tb-pure"]
+        silent = cli(*words, "--dry-run")
+        master, slave = pty.openpty()
+        with subprocess.Popen([*COMMAND, *words], stdout=slave, stderr=slave, cwd=tmp_path) as process:
+            os.close(slave)
+            said = b"".join(_read(master))
+        os.close(master)
+    assert silent.stderr == ""
+    assert "planning" not in silent.stdout
+    assert process.returncode == 0, said
+    line = f"\r\x1b[2Kplanning: uv asks {server.url.removeprefix('http://')}"
+    before, waited, after = said.decode().partition(line)
+    assert waited, said
+    assert "Plan for" not in before
+    assert after.startswith("\r\x1b[2K")
+    assert "Plan for" in after
+    assert "planning" not in after
+
+
+def test_an_error_takes_its_place_too(cli: Cli, venv_python: Path, index_folder: Path, tmp_path: Path) -> None:
+    assert callable(cli)  # it sets the variables
+    with serve(index_folder, latency=1500) as server:
+        words = ["--python", str(venv_python), "install", "-i", server.index_url, "tb-nosuch"]
+        master, slave = pty.openpty()
+        with subprocess.Popen([*COMMAND, *words], stdout=slave, stderr=slave, cwd=tmp_path) as process:
+            os.close(slave)
+            said = b"".join(_read(master)).decode()
+        os.close(master)
+    assert process.returncode == 1
+    assert "planning: uv asks" in said
+    assert said[: said.index("error: ")].endswith("\r\x1b[2K")
+
+
+def _read(terminal: int) -> Iterator[bytes]:
+    """What comes out of a terminal until nobody holds its other end."""
+    while True:
+        try:
+            chunk = os.read(terminal, 4096)
+        except OSError:  # Linux's way to say that it was the last one
+            return
+        if not chunk:
+            return
+        yield chunk
 
 
 def _own_terminal() -> None:

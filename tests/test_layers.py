@@ -18,11 +18,15 @@ LAYERS = (
     "catalog",
     "engines",
     "routing",
+    "lookup",
     "transactions",
     "service",
     "commands",
     "render",
     "verbs",
+    "typed",
+    "jobs",
+    "api",
     "stdio",
     "cli",
 )
@@ -85,13 +89,20 @@ def test_no_jupyter_below_the_faces(path: Path) -> None:
 def test_kernel_code_needs_only_the_standard_library_and_ipython(path: Path) -> None:
     for name in imported(path):
         top = name.split(".")[0]
-        own = name.startswith("jupyter_pkgmgr.kernel") or name == "jupyter_pkgmgr"
+        own = name.startswith(("jupyter_pkgmgr.kernel", "jupyter_pkgmgr.widget")) or name == "jupyter_pkgmgr"
         assert own or top in sys.stdlib_module_names or top in {"IPython", ""}, name
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "widget").glob("*.py")), ids=lambda path: path.name)
+def test_the_widget_needs_only_the_standard_library_and_what_ipykernel_brings(path: Path) -> None:
+    for name in imported(path):
+        top = name.split(".")[0]
+        assert name.startswith("jupyter_pkgmgr.widget") or top in sys.stdlib_module_names or top == "comm", name
 
 
 @pytest.mark.parametrize(
     "path",
-    [PACKAGE / "__init__.py", *sorted((PACKAGE / "kernel").glob("*.py"))],
+    [PACKAGE / "__init__.py", *sorted((PACKAGE / "kernel").glob("*.py")), *sorted((PACKAGE / "widget").glob("*.py"))],
     ids=lambda path: str(path.relative_to(PACKAGE)),
 )
 def test_kernel_code_is_python_3_8(path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_pkgmgr.render import MIME
 from testbed.index import Server, serve
 
 FACTS = """
@@ -85,12 +86,49 @@ def test_a_command_is_shown_and_answered(child: Child) -> None:
     child.run(1, "install tb-pure")
     first = child.hear()
     assert first["display"]["key"] == "plan"
-    assert set(first["display"]["data"]) == {"text/plain", "text/html"}
+    assert set(first["display"]["data"]) == {"text/plain", "text/html", MIME}
     answer = child.answer()
     assert answer["id"] == 1
     assert answer["result"]["exit"] == 0
     assert answer["result"]["verdict_wanted"] is True
     assert [item["name"] for item in answer["result"]["changed_packages"]] == ["tb-pure"]
+
+
+def history(child: Child, number: int) -> list[dict[str, Any]]:
+    child.run(number, "history --json")
+    shown = child.hear()["display"]
+    assert "result" in child.answer()
+    entries: list[dict[str, Any]] = json.loads(shown["data"]["text/plain"])["history"]
+    return entries
+
+
+def test_the_restart_verdict_is_kept_with_the_history(child: Child) -> None:
+    child.run(1, "install tb-pure")
+    transaction = child.answer()["result"]["transaction"]
+    assert [(entry["id"], entry["verdict"]) for entry in history(child, 2)] == [(transaction, "unknown")]
+    params = {"transaction": transaction, "level": "required", "modules": ["tb_pure"], "facts": child.facts}
+    child.send(id=3, method="verdict", params=params)
+    child.run(4, "history --json")  # whoever asks next knows of it, without having waited for the answer
+    assert child.hear() == {"id": 3, "result": {}}
+    entry = json.loads(child.hear()["display"]["data"]["text/plain"])["history"][0]
+    assert (entry["verdict"], entry["verdict_modules"]) == ("required", ["tb_pure"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "reference"),
+    [
+        ({"transaction": "20260101T000000000000-0000"}, "no-such-transaction"),
+        ({"transaction": "../../../etc"}, "no-such-transaction"),
+        ({"transaction": ""}, "no-such-transaction"),
+        ({"level": "maybe"}, "usage"),
+    ],
+)
+def test_a_verdict_that_is_none_or_on_nothing(changed: dict[str, str], reference: str, child: Child) -> None:
+    child.run(1, "install tb-pure")
+    good = {"transaction": child.answer()["result"]["transaction"], "level": "none", "facts": child.facts}
+    child.send(id=2, method="verdict", params={**good, **changed})
+    assert child.answer()["error"]["reference"] == reference
+    assert history(child, 3)[0]["verdict"] == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -118,6 +156,7 @@ def test_what_is_no_message_harms_nobody(line: bytes, child: Child) -> None:
             "changed_packages": [],
             "added_paths": False,
             "verdict_wanted": False,
+            "transaction": None,
         },
     }
 
@@ -173,4 +212,84 @@ def test_an_install_that_is_stopped(how: str, child: Child, index_folder: Path) 
         child.run(2, "list")
         assert "result" in child.answer()
     else:
+        child.process.wait(timeout=60)
+
+
+# --- the REST API, for a panel inside the notebook -----------------------------------------------------------------
+
+
+def ask(child: Child, number: int, method: str, path: str, body: Any = None, **more: Any) -> dict[str, Any]:
+    child.send(id=number, method="api", params={"method": method, "path": path, "body": body, **more})
+    answer = child.answer()
+    assert answer["id"] == number
+    result: dict[str, Any] = answer["result"]
+    assert set(result) == {"status", "body", "headers"}
+    return result
+
+
+def test_a_panel_installs_through_the_child(child: Child) -> None:
+    [environment] = ask(child, 1, "GET", "environments", facts=child.facts)["body"]["environments"]
+    place = f"environments/{environment['id']}"
+    job = ask(child, 2, "POST", f"{place}/plans", {"command": "install tb-pure==1.0"})
+    assert job["status"] == 202
+    planned = follow(child, job["body"]["id"])
+    applied = ask(child, 4, "POST", "jobs", planned["result"])
+    assert follow(child, applied["body"]["id"])["state"] == "succeeded"
+    packages = ask(child, 5, "GET", f"{place}/packages")
+    assert [row["name"] for row in packages["body"]["packages"]] == ["tb-pure"]
+    tag = packages["headers"]["ETag"]
+    again = ask(child, 6, "GET", f"{place}/packages", headers={"If-None-Match": tag})
+    assert (again["status"], again["body"]) == (304, None)
+    child.run(7, "history")
+    child.answer()
+
+
+def follow(child: Child, job: str) -> dict[str, Any]:
+    after = 0
+    while True:
+        page = ask(child, 3, "GET", f"jobs/{job}/events", query={"after": str(after), "wait": "30"})["body"]
+        after = page["next"]
+        if page["job"]["ended"]:
+            ended: dict[str, Any] = page["job"]
+            return ended
+
+
+@pytest.mark.parametrize(
+    ("params", "status", "reference"),
+    [
+        ({}, 400, "bad-request"),
+        ({"method": 7, "path": "jobs"}, 400, "bad-request"),
+        ({"method": "GET", "path": "jobs", "query": [1]}, 400, "bad-request"),
+        ({"method": "GET", "path": "jobs", "more": 1}, 400, "bad-request"),
+        ({"method": "GET", "path": "jobs", "facts": {"schema": 99}}, 409, "unreadable-facts"),
+        ({"method": "GET", "path": "dance"}, 404, "not-found"),
+        ({"method": "GET", "path": "openapi.yaml"}, 404, "not-found"),
+        ({"method": "GET", "path": "environments/0000000000000000"}, 404, "environment-not-found"),
+        ({"method": "POST", "path": "kernels/k/run", "body": {}}, 403, "kernel-token-needed"),
+    ],
+)
+def test_a_request_that_the_api_refuses_is_an_answer(
+    params: dict[str, Any], status: int, reference: str, child: Child
+) -> None:
+    child.send(id=1, method="api", params=params)
+    result = child.answer()["result"]
+    assert result["status"] == status
+    assert result["body"]["error"]["reference"] == reference
+
+
+def test_a_long_poll_keeps_nobody_waiting(child: Child, index_folder: Path) -> None:
+    """Other requests are answered while one waits, and the end of the input ends the wait."""
+    with serve(index_folder) as server:
+        server.fail("*", "hang")
+        [environment] = ask(child, 1, "GET", "environments", facts=child.facts)["body"]["environments"]
+        command = {"command": f"install tb-pure -i {server.index_url}"}
+        job = ask(child, 2, "POST", f"environments/{environment['id']}/plans", command)["body"]["id"]
+        query = {"after": "2", "wait": "30"}
+        child.send(id=3, method="api", params={"method": "GET", "path": f"jobs/{job}/events", "query": query})
+        assert ask(child, 4, "GET", f"jobs/{job}")["body"]["state"] in ("queued", "running")
+        assert child.process.stdin is not None
+        child.process.stdin.close()
+        page = child.answer()
+        assert page["id"] == 3
+        assert page["result"]["body"]["job"]["id"] == job
         child.process.wait(timeout=60)

@@ -13,6 +13,7 @@ __all__ = [
     "AvailableVersion",
     "FileKind",
     "Freshness",
+    "Newest",
     "PackageMetadata",
     "SearchResult",
     "VersionList",
@@ -101,6 +102,16 @@ class VersionList:
         usable = [version for version in self.versions if version.fits is not False and not version.yanked]
         stable = [version for version in usable if not version.prerelease]
         return next(iter(stable or usable), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newest:
+    """The version that an installer would take."""
+
+    version: str
+    """Empty where none fits."""
+    note: str = ""
+    """Why this is no answer of today, in words for the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

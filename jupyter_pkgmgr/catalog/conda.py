@@ -39,7 +39,7 @@ class CondaCatalog:
 
     def search(self, query: str, *, limit: int = 20) -> SearchResult:
         """Packages whose names match, best match first; ``*`` and ``?`` are wildcards as in ``conda search``."""
-        known = self._reader.names(self.settings)
+        known = self._names()
         found = matching(query, known, limit=limit, favourites=names.popular(Ecosystem.CONDA))
         packages = tuple(Package(name=name, version="", ecosystem=Ecosystem.CONDA) for name in found)
         return SearchResult(packages=packages, complete=True, note=self._note())
@@ -118,10 +118,13 @@ class CondaCatalog:
         """:meth:`metadata` of many names, or pairs of name and version."""
         return side_by_side(lambda item: self.metadata(*((item,) if isinstance(item, str) else item)), wanted)
 
+    def _names(self) -> tuple[str, ...]:
+        return self._reader.names(self.settings) if self.settings.channels else ()
+
     def _records(self, name: str) -> Sequence[Package]:
         name = name.lower()
         try:
-            records = self._reader.query(self.settings, [name])
+            records = self._reader.query(self.settings, [name]) if self.settings.channels else ()
         except PackageNotFoundError:
             records = ()
         if not records:
@@ -149,14 +152,14 @@ class CondaCatalog:
         return len(self.settings.channels), channel
 
     def _not_found(self, name: str) -> PackageNotFoundError:
-        known = set(self._reader.names(self.settings))
+        known = set(self._names())
         near = [other for other in names.near(name, ecosystem=Ecosystem.CONDA, limit=12) if other in known]
         own = [other for other in names.nearest(name, frozenset(known)) if other not in near]
         near = [*near, *own][:3]
         return PackageNotFoundError(
             f"no channel has a package {name!r} for {self.settings.subdir}",
             context=(f"similar names: {', '.join(near)}",) if near else (),
-            note=f"channels: {', '.join(map(redact, self.settings.channel_names))}{self._note(', ')}",
+            note=f"channels: {', '.join(map(redact, self.settings.channel_names)) or 'none'}{self._note(', ')}",
             hint=f"%pkg install {near[0]}" if near else f"%pkg search {name}",
         )
 

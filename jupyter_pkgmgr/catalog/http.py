@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,10 +55,18 @@ class Answer:
 
 
 class Client:
-    """One user's way to their indexes. Safe to use from several threads."""
+    """One user's way to their indexes. Safe to use from several threads.
 
-    def __init__(self, settings: IndexSettings, cache: HttpCache) -> None:
+    Parameters
+    ----------
+    patience
+        How many requests to one host may fail before it isn't asked any more; without end by default.
+    """
+
+    def __init__(self, settings: IndexSettings, cache: HttpCache, *, patience: int | None = None) -> None:
         self._settings = settings
+        self._patience = patience
+        self._failures: Counter[str] = Counter()
         self._cache = cache
         self._lock = threading.Lock()
         self._session: Session | None = None
@@ -101,12 +110,19 @@ class Client:
             return _from_cache(cached, note="offline: what the index said then")
         headers = {"Accept": accept} | (cached.validators if cached else {})
         try:
+            self._check_patience(bare)
             with self._send(bare, headers, auth) as response:
                 return self._judge(response, key=key, cached=cached, limit=limit)
         except UnreachableError as error:
+            self._failures[_origin(bare)] += 1
             if cached is None or error.reference in ("index-unauthorized", "index-forbidden"):
                 raise
             return _from_cache(cached, note=f"{error.message}: what the index said then")
+
+    def _check_patience(self, url: str) -> None:
+        if self._patience is not None and self._failures[_origin(url)] >= self._patience:
+            message = f"{_host(url)} failed {self._patience} times, so it isn't asked any more"
+            raise UnreachableError(message, reference="index-down", note=_where(self._settings), hint="try again later")
 
     def get_range(self, url: str, start: int, end: int) -> tuple[bytes, int] | None:
         """Bytes ``start`` to ``end`` (a negative start counts from the end) and the size of the whole file.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from jupyter_pkgmgr.model import Cancellation
 from jupyter_pkgmgr.model.errors import PkgError
 
 from .http import POOL_SIZE
@@ -16,11 +17,18 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-def side_by_side(function: Callable[[Key], Value], keys: Iterable[Key]) -> dict[Key, Value | PkgError]:
-    """Call a function for each key, in threads; an error takes the place of the answer it prevented."""
+def side_by_side(
+    function: Callable[[Key], Value], keys: Iterable[Key], *, cancel: Cancellation | None = None
+) -> dict[Key, Value | PkgError]:
+    """Call a function for each key, in threads; an error takes the place of the answer it prevented.
+
+    Once cancelled, what hasn't begun isn't begun: ``CancelledError`` takes its place.
+    """
 
     def one(key: Key) -> Value | PkgError:
         try:
+            if cancel is not None:
+                cancel.check()
             return function(key)
         except PkgError as error:
             return error

@@ -17,7 +17,7 @@ from platformdirs import user_cache_path
 from jupyter_pkgmgr import names
 from jupyter_pkgmgr.environments import default_index
 from jupyter_pkgmgr.environments.index_settings import IndexSettings
-from jupyter_pkgmgr.model import Ecosystem, Environment, Package, redact
+from jupyter_pkgmgr.model import Cancellation, Ecosystem, Environment, Package, redact
 from jupyter_pkgmgr.model.errors import (
     CatalogError,
     InvalidSpecError,
@@ -32,6 +32,7 @@ from .answers import (
     AvailableVersion,
     FileKind,
     Freshness,
+    Newest,
     PackageMetadata,
     SearchResult,
     VersionList,
@@ -61,7 +62,8 @@ class _Files:
     name: str
     files: list[AvailableFile]
     freshness: Freshness
-    notes: tuple[str, ...]
+    problems: tuple[PkgError, ...]
+    """What the indexes that couldn't be asked said."""
 
 
 class PyPICatalog:
@@ -78,12 +80,21 @@ class PyPICatalog:
         Where answers are kept; the user's cache folder by default.
     json_api
         Where PyPI's JSON API is, if the main index has one. Known for the default index.
+    patience
+        How many requests to one host may fail before it isn't asked any more; without end by default.
     """
 
-    def __init__(self, settings: IndexSettings, *, cache_dir: Path | None = None, json_api: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: IndexSettings,
+        *,
+        cache_dir: Path | None = None,
+        json_api: str | None = None,
+        patience: int | None = None,
+    ) -> None:
         self.settings = settings
         folder = cache_dir or user_cache_path("jupyter_pkgmgr", appauthor=False)
-        self._client = Client(settings, HttpCache(folder / "indexes"))
+        self._client = Client(settings, HttpCache(folder / "indexes"), patience=patience)
         self._json_api = json_api or _json_api(settings.index_url)
         self._too_large: set[str] = set()
         self._summaries: dict[str, str] = {}
@@ -119,7 +130,7 @@ class PyPICatalog:
             ecosystem=Ecosystem.PYPI,
             versions=tuple(_version(version, by_version[version], target) for version in ordered),
             freshness=found.freshness,
-            notes=found.notes,
+            notes=tuple(problem.message for problem in found.problems),
         )
 
     def versions_many(
@@ -127,6 +138,43 @@ class PyPICatalog:
     ) -> dict[str, VersionList | PkgError]:
         """:meth:`versions` of many projects side by side; what went wrong stands where the answer would."""
         return side_by_side(lambda name: self.versions(name, environment=environment), wanted)
+
+    def newest(self, name: str, *, environment: Environment | None = None) -> Newest:
+        """The version that an installer would take if nothing else is said.
+
+        The same as ``versions(…).newest``, without judging the versions that are older and, where there is no such
+        project, without looking for similar names: it is asked for each of thousands of installed packages.
+        """
+        found = self._gather(name)
+        if not found.files:
+            raise next(iter(found.problems), PackageNotFoundError(f"no index has a package {name!r}"))
+        target = target_of(environment)
+        by_version: dict[str, list[AvailableFile]] = {}
+        for file in found.files:
+            if not file.yanked:
+                by_version.setdefault(file.version, []).append(file)
+        ordered = sorted(by_version, key=Version, reverse=True)
+        if not self.settings.pre:
+            ordered.sort(key=lambda version: Version(version).is_prerelease)  # only where there is nothing else
+        version = next((item for item in ordered if judge(by_version[item], target).fits is not False), "")
+        return Newest(version=version, note=found.freshness.note)
+
+    def newest_many(
+        self, wanted: Iterable[str], *, environment: Environment | None = None, cancel: Cancellation | None = None
+    ) -> dict[str, Newest | PkgError]:
+        """:meth:`newest` of many projects side by side; what went wrong stands where the answer would."""
+        return side_by_side(lambda name: self.newest(name, environment=environment), wanted, cancel=cancel)
+
+    def names(self) -> tuple[frozenset[str], str]:
+        """Every name that is known without asking for it, and what has to be said about that.
+
+        Those of the indexes whose list is small or in the cache; where one has no such list, those shipped with
+        jupyter_pkgmgr as well.
+        """
+        known, complete, freshness = self._listed()
+        if complete:
+            return frozenset(known), freshness.note
+        return frozenset(known | set(names.all_names(Ecosystem.PYPI))), _well_known()
 
     def exists(self, name: str) -> bool:
         """Whether an index has the project."""
@@ -201,10 +249,7 @@ class PyPICatalog:
         note = ""
         if not complete:
             known |= set(names.all_names(Ecosystem.PYPI)) | self._exact(query)
-            note = (
-                "the index can't be searched; these are well-known names "
-                f"(of {names.provenance()[0].date}) and the exact one"
-            )
+            note = f"{_well_known()} and the exact one"
         found = matching(query, known, limit=limit, favourites=names.popular(Ecosystem.PYPI))
         packages = tuple(
             Package(name=name, version="", ecosystem=Ecosystem.PYPI, summary=self._summaries.get(name, ""))
@@ -233,6 +278,13 @@ class PyPICatalog:
         return tuple(dict.fromkeys((self.settings.index_url, *self.settings.extra_index_urls)))
 
     def _files(self, name: str) -> _Files:
+        """What there is of one project; an error that says what there is instead where there is nothing."""
+        found = self._gather(name)
+        if not found.files:
+            raise found.problems[0] if found.problems else self._not_found(name)
+        return found
+
+    def _gather(self, name: str) -> _Files:
         """Ask every index and every ``find-links`` place for one project."""
         project = _canonical(name)
         sources: list[Callable[[], tuple[list[AvailableFile], Freshness]]] = [
@@ -240,16 +292,12 @@ class PyPICatalog:
             *(lambda place=place: self._on_links(place, project) for place in self.settings.find_links),
         ]
         answers = _all(sources)
-        problems = [answer for answer in answers if isinstance(answer, PkgError)]
         good = [answer for answer in answers if not isinstance(answer, PkgError)]
-        files = [file for found, _ in good for file in found]
-        if not files:
-            raise problems[0] if problems else self._not_found(name)
         return _Files(
             name=project,
-            files=files,
+            files=[file for found, _ in good for file in found],
             freshness=oldest([fresh for found, fresh in good if found]),
-            notes=tuple(problem.message for problem in problems),
+            problems=tuple(answer for answer in answers if isinstance(answer, PkgError)),
         )
 
     def _on_index(self, index: str, project: str) -> tuple[list[AvailableFile], Freshness]:
@@ -335,6 +383,10 @@ class PyPICatalog:
         except UnreachableError:  # the caller searches what it has, and says so
             pass
         return None
+
+
+def _well_known() -> str:
+    return f"the index can't be searched; these are well-known names (of {names.provenance()[0].date})"
 
 
 def _is_default(index: str) -> bool:

@@ -1,6 +1,6 @@
 """What a user types: one grammar for ``%pkg`` lines and the command line."""
 
 from .help import help_text
-from .parse import Command, parse_arguments, parse_cell, parse_line
+from .parse import Command, parse_arguments, parse_cell, parse_line, refuse_files
 
-__all__ = ["Command", "help_text", "parse_arguments", "parse_cell", "parse_line"]
+__all__ = ["Command", "help_text", "parse_arguments", "parse_cell", "parse_line", "refuse_files"]

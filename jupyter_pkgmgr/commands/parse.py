@@ -11,11 +11,12 @@ from typing import Any, Never
 
 from jupyter_pkgmgr.model import Ecosystem, Options, Request, Spec, Verb, parse_spec, redact
 from jupyter_pkgmgr.model.errors import UsageError
+from jupyter_pkgmgr.model.spec import is_file
 
 from .requirements import Requirements, read_requirements
 from .words import join_constraints, split_line, unwrap
 
-__all__ = ["ALIASES", "VERBS", "Command", "build_parser", "parse_arguments", "parse_cell", "parse_line"]
+__all__ = ["ALIASES", "VERBS", "Command", "build_parser", "parse_arguments", "parse_cell", "parse_line", "refuse_files"]
 
 VERBS = {
     "install": "put packages into this kernel's environment",
@@ -30,6 +31,7 @@ VERBS = {
     "history": "what was done to this environment: when, by whom, and how it ended",
     "env": "which environment this is, and how that is known",
     "doctor": "look for what is broken, and say how to mend it",
+    "panel": "all of this with the mouse, in the notebook; JupyterLab has it at the side",
     "help": "this page, or one verb's",
 }
 """Every verb, with the sentence that help shows."""
@@ -102,8 +104,8 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message or "", reference="exit", context=(str(status),))
 
 
-def parse_line(line: str, *, base: Path) -> Command:
-    """Parse what follows ``%pkg``."""
+def parse_line(line: str, *, base: Path | None) -> Command:
+    """Parse what follows ``%pkg``; with ``None`` for ``base`` whatever names a file is refused."""
     return parse_arguments(unwrap(split_line(line)), base=base, typed=f"%pkg {line}".strip())
 
 
@@ -120,13 +122,13 @@ def parse_cell(line: str, cell: str, *, base: Path) -> Command:
     return parse_arguments(words, base=base, typed=f"%%pkg {line}".strip(), specs=specs)
 
 
-def parse_arguments(words: Sequence[str], *, base: Path, typed: str = "", specs: Sequence[str] = ()) -> Command:
+def parse_arguments(words: Sequence[str], *, base: Path | None, typed: str = "", specs: Sequence[str] = ()) -> Command:
     """Parse words, the verb first.
 
     Parameters
     ----------
     base
-        Folder that relative paths start from.
+        Folder that relative paths start from; ``None`` where nothing may name a file.
     typed
         The whole command as it was typed, for the history; redacted here.
     specs
@@ -325,8 +327,12 @@ class _NoBuild(argparse.Action):
         setattr(namespace, self.dest, True)
 
 
-def _request(verb: str, arguments: argparse.Namespace, *, base: Path, typed: str, specs: Sequence[str]) -> Request:
-    files = [read_requirements(base / name) for name in getattr(arguments, "requirement", [])]
+def _request(
+    verb: str, arguments: argparse.Namespace, *, base: Path | None, typed: str, specs: Sequence[str]
+) -> Request:
+    if base is None:
+        refuse_files(arguments)
+    files = [read_requirements((base or Path()) / name) for name in getattr(arguments, "requirement", [])]
     parsed: list[Spec] = [parse_spec(text, base=base) for text in (*arguments.specs, *specs)]
     parsed += [parse_spec(text, base=base, editable=True) for text in getattr(arguments, "editable", [])]
     parsed += [spec for file in files for spec in file.specs]
@@ -338,6 +344,37 @@ def _request(verb: str, arguments: argparse.Namespace, *, base: Path, typed: str
         options=_options(arguments, files, base=base),
         command=redact(typed),
     )
+
+
+def refuse_files(options: object) -> None:
+    """Refuse options that name a file or a folder of this machine. Nothing is looked at.
+
+    Parameters
+    ----------
+    options
+        Parsed arguments, or :class:`Options`; both call things by the same names.
+
+    Raises
+    ------
+    UsageError
+        ``path-refused``.
+    """
+
+    def named(*names: str) -> list[str]:
+        values = [getattr(options, name, None) or () for name in names]
+        return [str(item) for value in values for item in ([value] if isinstance(value, str) else value)]
+
+    refused = named("requirement", "constraint", "constraints")
+    refused += [text for text in named("channel_or_constraint") if text.endswith(".txt")]
+    refused += [text for text in named("channel", "channels", "channel_or_constraint") if is_file(text)]
+    urls = named("index_url", "extra_index_url", "extra_index_urls", "find_links")
+    refused += [text for text in urls if not text.lower().startswith(("http://", "https://"))]
+    if refused:
+        raise UsageError(
+            f"{refused[0]!r} names a file or a folder, which can't be done from here",
+            reference="path-refused",
+            hint="in a notebook's cell %pkg takes files; indexes are named by http:// or https:// URLs",
+        )
 
 
 def _is_file(path: Path) -> bool:
@@ -353,16 +390,18 @@ def _local(place: str, base: Path) -> str:
     return str(path.resolve()) if path is not None and path.exists() else place
 
 
-def _options(arguments: argparse.Namespace, files: Sequence[Requirements], *, base: Path) -> Options:
+def _options(arguments: argparse.Namespace, files: Sequence[Requirements], *, base: Path | None) -> Options:
+    folder = base or Path()
+
     def get(name: str, default: Any) -> Any:
         return getattr(arguments, name, default)
 
-    channels, constraints = list(get("channel", [])), [base / name for name in get("constraint", [])]
+    channels, constraints = list(get("channel", [])), [folder / name for name in get("constraint", [])]
     for value in get("channel_or_constraint", []):
-        if value.endswith(".txt") or _is_file(base / value):
-            constraints.append(base / value)
+        if value.endswith(".txt") or (base is not None and _is_file(folder / value)):
+            constraints.append(folder / value)
         else:
-            channels.append(_local(value, base) if value.startswith((".", "~")) else value)
+            channels.append(_local(value, folder) if value.startswith((".", "~")) else value)
     constraints += [path for file in files for path in file.constraints]
     for path in constraints:
         if not _is_file(path):
@@ -379,7 +418,7 @@ def _options(arguments: argparse.Namespace, files: Sequence[Requirements], *, ba
         index_url=get("index_url", None) or next((file.index_url for file in files if file.index_url), None),
         extra_index_urls=(*get("extra_index_url", []), *(url for file in files for url in file.extra_index_urls)),
         find_links=(
-            *(_local(link, base) for link in get("find_links", [])),
+            *(_local(link, folder) for link in get("find_links", [])),
             *(link for file in files for link in file.find_links),
         ),
         no_index=get("no_index", False),

@@ -158,6 +158,29 @@ class RattlerEngine:
         params = {"channels": setup.document}
         return tuple(self._workers.ask("names", params, environment=setup.environment))
 
+    def newest(
+        self,
+        environment: Environment,
+        settings: CondaSettings,
+        installed: Mapping[str, str],
+        *,
+        cancel: Cancellation | None = None,
+    ) -> dict[str, str]:
+        """From {name: installed version} to {name: newest version that fits}; the installed one where none is newer.
+
+        It fits if it can go beside the environment's Python minor, onto this machine and past the user's pins. A name
+        that no channel has, or of which nothing fits, is left out. Found in the worker: channels have thousands of
+        builds of some names.
+        """
+        setup = channel_setup(settings, Options())
+        params = {
+            "channels": setup.document,
+            "prefix": str(environment.prefix),
+            "installed": dict(installed),
+            "pins": list(settings.pinned_packages),
+        }
+        return dict(self._workers.ask("newest", params, environment=setup.environment, cancel=cancel))
+
     def query(self, settings: CondaSettings, specs: Sequence[str]) -> tuple[Package, ...]:
         """Every available package that one of the MatchSpecs selects; newest version first."""
         setup = channel_setup(settings, Options(), specs=specs)

@@ -140,6 +140,7 @@ class _Worker:
         self.methods: dict[str, Callable[[Mapping[str, Any], Emit], Awaitable[Any]]] = {
             "install": self.install,
             "names": self.names,
+            "newest": self.newest,
             "ping": self.ping,
             "plan": self.plan,
             "query": self.query,
@@ -162,6 +163,10 @@ class _Worker:
     async def names(self, params: Mapping[str, Any], _emit: Emit) -> list[str]:
         source = self._source(params["channels"])
         return await _retrying(source, lambda: api.names(source))
+
+    async def newest(self, params: Mapping[str, Any], _emit: Emit) -> dict[str, str]:
+        source, prefix = self._source(params["channels"]), Path(params["prefix"])
+        return await _retrying(source, lambda: api.newest(source, prefix, params["installed"], params["pins"]))
 
     async def query(self, params: Mapping[str, Any], _emit: Emit) -> list[dict[str, Any]]:
         source = self._source(params["channels"])

@@ -31,6 +31,7 @@ __all__ = [
     "link_script",
     "matches",
     "names",
+    "newest",
     "read_prefix",
     "records_from_json",
     "solve",
@@ -277,6 +278,97 @@ async def names(source: Source) -> list[str]:
     """Every package name in the channels."""
     found = await source.gateway.names(source.sources, source.subdirs)
     return sorted({str(name.normalized) for name in found})
+
+
+async def newest(source: Source, prefix: Path, wanted: Mapping[str, str], pins: Sequence[str]) -> dict[str, str]:
+    """From {name: installed version} to {name: newest version that can go into the prefix}; never an older one.
+
+    What can move along with it isn't looked at: whether all fits together is a question for the solver. Only what
+    can't move counts: Python, its ABI marker, the machine's virtual packages, and what the user pinned.
+    """
+    by_name: dict[str, list[Record]] = {}
+    for group in await _query(source, [parse(name) for name in wanted]):
+        for record in group:
+            by_name.setdefault(record.name.normalized, []).append(record)
+    fit = _Fit(source, prefix, pins)
+    found = {name: best for name, records in by_name.items() if (best := fit.best(records)) is not None}
+    return {
+        name: str(best.version) if best.version > rattler.Version(wanted[name]) else wanted[name]
+        for name, best in found.items()
+    }
+
+
+class _Fit:
+    """Tells whether a record can go beside what doesn't move in a prefix."""
+
+    def __init__(self, source: Source, prefix: Path, pins: Sequence[str]) -> None:
+        self._channels = {url.rstrip("/"): place for place, url in enumerate(source.channels.urls)}
+        self._by_channel = source.channels.priority != "disabled"
+        self._fixed = _named_records(prefix, ("python", "python_abi"))
+        self._virtual = {package.name.normalized: package for package in source.virtual_packages()}
+        self._pins: dict[str, list[rattler.MatchSpec]] = {}
+        for pin in map(parse, pins):
+            self._pins.setdefault(str(pin.name.normalized or ""), []).append(pin)
+        python = self._fixed.get("python")
+        self._minor = ".".join(str(python.version).split(".")[:2]) if python else ""
+        if python:
+            self._pins.setdefault("python", []).append(parse(f"python {self._minor}.*"))
+        self._known: dict[str, bool] = {}
+
+    def best(self, records: Iterable[Record]) -> Record | None:
+        """The newest that fits of some records of one name; of the best channel that has one."""
+        best: tuple[Any, Record] | None = None
+        for record in records:
+            rank = (-self._place(record), not record.track_features, record.version, record.build_number)
+            if (best is None or rank > best[0]) and self._fits(record):
+                best = (rank, record)
+        return best[1] if best else None
+
+    def _place(self, record: Record) -> int:
+        return self._channels.get(str(record.channel or "").rstrip("/"), 0) if self._by_channel else 0
+
+    def _fits(self, record: Record) -> bool:
+        pins = self._pins.get(record.name.normalized, [])
+        return (
+            all(pin.matches(record) for pin in pins)
+            and all(self._admits(spec) for spec in record.depends)
+            and all(self._admits(spec) for spec in record.constrains if not spec.startswith("__"))
+        )
+
+    def _admits(self, spec: str) -> bool:
+        if spec not in self._known:
+            try:
+                self._known[spec] = self._judge(spec)
+            except Exception:  # noqa: BLE001  rattler's have no common base; what can't be read can't be met
+                self._known[spec] = False
+        return self._known[spec]
+
+    def _judge(self, spec: str) -> bool:
+        name, _, rest = spec.partition(" ")
+        if name.startswith("__"):
+            package = self._virtual.get(name)
+            return package is not None and _admits(rest, package.version)
+        if name not in self._fixed:
+            return True
+        there = self._fixed[name]
+        # Python's patch release may move: what wants a later one of this minor fits
+        return parse(spec).matches(there) or (name == "python" and _admits(rest, rattler.Version(f"{self._minor}.999")))
+
+
+def _admits(constraint: str, version: rattler.Version) -> bool:
+    """Whether the version part of a dependency, which may be empty, selects a version."""
+    return bool(rattler.VersionSpec(constraint.split(" ", maxsplit=1)[0] or "*").matches(version))
+
+
+def _named_records(prefix: Path, wanted: Iterable[str]) -> dict[str, rattler.PrefixRecord]:
+    """The records of a few packages: reading all of them takes long where there are thousands."""
+    found = {}
+    for name in wanted:
+        for path in (prefix / "conda-meta").glob(f"{name}-[0-9]*.json"):
+            record = rattler.PrefixRecord.from_path(path)
+            if record.name.normalized == name:
+                found[name] = record
+    return found
 
 
 def read_prefix(prefix: Path) -> dict[str, rattler.PrefixRecord]:

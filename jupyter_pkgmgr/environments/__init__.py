@@ -2,7 +2,7 @@
 
 from .conda_reader import check_channels, native_subdir, read_conda_settings, with_channels
 from .conda_settings import CondaSettings, Setting
-from .detect import find_python, from_interpreter, from_kernel, from_prefix
+from .detect import find_python, from_interpreter, from_kernel, from_prefix, refreshed
 from .facts import FACTS_SCHEMA, KernelFacts
 from .identify import History, is_conda_prefix, read_history, same_folder
 from .index_reader import default_index, read_index_settings
@@ -33,6 +33,7 @@ __all__ = [
     "read_conda_settings",
     "read_history",
     "read_index_settings",
+    "refreshed",
     "same_folder",
     "with_channels",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from jupyter_pkgmgr.model.environment import Environment, Evidence, PolicyKind, PythonInfo
@@ -15,7 +16,7 @@ from .identify import identify, is_conda_prefix, same_folder
 from .policies import read_policies
 from .probe import probe
 
-__all__ = ["find_python", "from_interpreter", "from_kernel", "from_prefix"]
+__all__ = ["find_python", "from_interpreter", "from_kernel", "from_prefix", "refreshed"]
 
 
 def from_interpreter(
@@ -87,6 +88,38 @@ def from_kernel(
         return from_prefix(Path(facts.prefix), server=server, environ=environ)
     python = facts.python_info() or _known(probe(Path(facts.executable)))
     return _environment(Path(facts.prefix), python, evidence, server=server, environ=environ)
+
+
+def refreshed(
+    environment: Environment, *, server: Path | None = None, environ: Mapping[str, str] = os.environ
+) -> Environment:
+    """An environment that was found earlier, with the policies that are in force now and the Python it has now.
+
+    Raises
+    ------
+    EnvironmentProblem
+        ``environment-gone`` if its folder isn't there any more.
+    """
+    if not environment.prefix.is_dir():
+        raise EnvironmentProblem(
+            f"the environment {environment.name} is gone",
+            reference="environment-gone",
+            note=f"there is no folder {environment.prefix} any more",
+            hint="choose another environment",
+        )
+    python = _newer(environment.python) if environment.python else None
+    policies, reasons = read_policies(environment.prefix, environment.kind, python, server=server, environ=environ)
+    more = tuple(reason for reason in reasons if reason not in environment.evidence)
+    return replace(environment, python=python, policies=policies, evidence=(*environment.evidence, *more))
+
+
+def _newer(python: PythonInfo) -> PythonInfo:
+    """What took an interpreter's place, if something did. Otherwise what the living kernel told is worth more."""
+    try:
+        now = probe(python.executable).python_info()
+    except EnvironmentProblem:  # it may be exchanged at this very moment; who needs it is told
+        return python
+    return now if now is not None and now.version != python.version else python
 
 
 def find_python(prefix: Path) -> Path | None:

@@ -1,6 +1,6 @@
 """What is installed, which tool owns each file, what is shadowed or clobbered."""
 
-from ._files import altered_files, missing_files, reinstall_command
+from ._files import altered_files, altered_paths, missing_files, reinstall_command
 from ._read import fingerprint, read_inventory
 from .history import History, Revision, read_history, spec_name
 from .inventory import Distribution, Inventory, PackageState, Problem
@@ -14,6 +14,7 @@ __all__ = [
     "Problem",
     "Revision",
     "altered_files",
+    "altered_paths",
     "fingerprint",
     "missing_files",
     "needed",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
 from packaging.markers import default_environment
@@ -16,7 +16,7 @@ from .history import spec_name
 from .inventory import Distribution, Inventory, Problem
 from .requirements import applies, needed, parse_requirement, required_name
 
-__all__ = ["broken_dependencies", "dependents"]
+__all__ = ["broken_dependencies", "closure", "dependents", "requirements"]
 
 
 def broken_dependencies(inventory: Inventory, about: AbstractSet[str] | None = None) -> tuple[Problem, ...]:
@@ -53,6 +53,26 @@ def dependents(inventory: Inventory, package: Package) -> tuple[Package, ...]:
             if other.ecosystem is Ecosystem.CONDA and any(spec_name(spec) == name for spec in other.depends):
                 found[other.key] = other
     return tuple(sorted(found.values(), key=lambda each: each.name.lower()))
+
+
+def requirements(inventory: Inventory, package: Package) -> tuple[Package, ...]:
+    """The installed packages that this one needs by name."""
+    if package.ecosystem is Ecosystem.CONDA:
+        return tuple(found for spec in package.depends if (found := inventory.conda(spec_name(spec))))
+    owners = [inventory.distribution(item.name) for item in needed(package.depends, _markers(inventory.environment))]
+    return tuple(owner[0] for owner in owners if owner)
+
+
+def closure(inventory: Inventory, names: Iterable[str]) -> frozenset[tuple[Ecosystem, str]]:
+    """The keys of the installed packages of these names, and of everything that they need."""
+    pending = [package for name in names for package in inventory.find(name)]
+    found: set[tuple[Ecosystem, str]] = set()
+    while pending:
+        package = pending.pop()
+        if package.key not in found:
+            found.add(package.key)
+            pending += requirements(inventory, package)
+    return frozenset(found)
 
 
 def _check(distribution: Distribution, text: str, inventory: Inventory, markers: dict[str, str]) -> Iterator[Problem]:

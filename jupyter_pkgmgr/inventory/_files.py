@@ -25,7 +25,7 @@ from jupyter_pkgmgr.model import Cancellation, Ecosystem, OriginKind, Package
 from ._records import record_hashes
 from .inventory import Inventory, PackageState, Problem
 
-__all__ = ["altered_files", "missing_files", "reinstall_command"]
+__all__ = ["altered_files", "altered_paths", "missing_files", "reinstall_command"]
 
 _ELSEWHERE = {PackageState.OUTSIDE, PackageState.USER_SITE, PackageState.SHADOWED}
 """Packages that a change of this environment wouldn't reach."""
@@ -73,16 +73,9 @@ def altered_files(
     CancelledError
         If it was cancelled.
     """
-    expected: dict[str, set[tuple[str, str]]] = defaultdict(set)  # two packages may both have brought a file
-    owners: dict[str, Package] = {}
-    for package in _looked_at(inventory):
-        for path, algorithm, digest in _hashes(inventory, package):
-            if only is None or only(path):
-                expected[path].add((algorithm, digest))
-                owners[path] = package
     altered: dict[tuple[Ecosystem, str], list[str]] = defaultdict(list)
-    for path in _differing(expected, cancel or Cancellation()):
-        altered[owners[path].key].append(path)
+    for path, owner in altered_paths(inventory, only=only, cancel=cancel):
+        altered[owner.key].append(path)
     for package in _looked_at(inventory):
         if paths := altered.get(package.key):
             yield Problem(
@@ -93,6 +86,24 @@ def altered_files(
                 path=package.location,
                 hint=reinstall_command(package),
             )
+
+
+def altered_paths(
+    inventory: Inventory, *, only: Callable[[str], bool] | None = None, cancel: Cancellation | None = None
+) -> Iterator[tuple[str, Package]]:
+    """The files that have another content than what was installed, with the package they belong to.
+
+    Parameters and errors are those of :func:`altered_files`.
+    """
+    expected: dict[str, set[tuple[str, str]]] = defaultdict(set)  # two packages may both have brought a file
+    owners: dict[str, Package] = {}
+    for package in _looked_at(inventory):
+        for path, algorithm, digest in _hashes(inventory, package):
+            if only is None or only(path):
+                expected[path].add((algorithm, digest))
+                owners[path] = package
+    for path in _differing(expected, cancel or Cancellation()):
+        yield path, owners[path]
 
 
 def reinstall_command(package: Package) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -134,6 +134,18 @@ class Inventory:
         from ._dependencies import dependents  # noqa: PLC0415  parsing requirements isn't needed to list
 
         return dependents(self, package)
+
+    def requirements(self, package: Package) -> tuple[Package, ...]:
+        """The installed packages that this one needs, in its own ecosystem's terms."""
+        from ._dependencies import requirements  # noqa: PLC0415  parsing requirements isn't needed to list
+
+        return requirements(self, package)
+
+    def closure(self, names: Iterable[str]) -> frozenset[tuple[Ecosystem, str]]:
+        """The keys of the installed packages of these names, and of everything that they need."""
+        from ._dependencies import closure  # noqa: PLC0415  parsing requirements isn't needed to list
+
+        return closure(self, names)
 
     def broken_dependencies(self, about: AbstractSet[str] | None = None) -> tuple[Problem, ...]:
         """Requirements that what is installed doesn't meet, as ``pip check`` sees them, and missing conda depends.

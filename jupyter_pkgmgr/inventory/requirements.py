@@ -14,6 +14,7 @@ from packaging.version import InvalidVersion
 
 __all__ = ["applies", "needed", "parse_requirement", "required_name"]
 
+_OF_AN_EXTRA = re.compile(r""";.*\bextra\s*==\s*["'][^"']""")
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
@@ -60,6 +61,8 @@ def needed(
     """
     for line in lines:
         if about is not None and required_name(line) not in about:
+            continue
+        if not extras and " or " not in line and _OF_AN_EXTRA.search(line):  # without parsing: most lines are such
             continue
         requirement = parse_requirement(line)
         if requirement is not None and applies(requirement, markers, extras):

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["load", "unload"]
+__all__ = ["Answer", "changed", "load", "unload"]
 
 _faces: dict[int, Face] = {}
 """The face of each shell, by ``id``: a process has one shell, but tests and embedded shells have more."""
 
 
-def load(ipython: Any, python: str | None = None) -> None:
+def load(ipython: Any, python: str | None = None, connection: dict[str, Any] | None = None) -> None:
     """Register ``%pkg``, ``%%pkg`` and the missing-import help in a shell.
 
-    Loading again changes nothing but the interpreter, if one is given.
+    Loading again changes nothing but the interpreter and the connection, where they are given.
 
     Parameters
     ----------
@@ -25,6 +25,8 @@ def load(ipython: Any, python: str | None = None) -> None:
         IPython's ``InteractiveShell``.
     python
         The interpreter that runs the service; without it, it is looked for when it is needed.
+    connection
+        How to reach the server that does the work: see ``remote.py``. Without it the work is done in a child.
     """
     face = _faces.get(id(ipython))
     if face is None:
@@ -34,6 +36,8 @@ def load(ipython: Any, python: str | None = None) -> None:
         ipython.events.register("post_run_cell", face.after_cell)
     if python:
         face.python = python
+    if connection:
+        face.connection = connection
 
 
 def unload(ipython: Any) -> None:
@@ -48,14 +52,46 @@ def unload(ipython: Any) -> None:
     face.close()
 
 
+def changed(document: str) -> Answer:
+    """Somebody else changed the environment: judge what that means here, and say so after the next cell.
+
+    Parameters
+    ----------
+    document
+        JSON: ``changed_files`` and ``changed_packages`` as ``verdict.judge`` wants them.
+
+    Returns
+    -------
+    Answer
+        ``{level, modules, text}``.
+    """
+    import json  # noqa: PLC0415  on first use; IPython has it
+
+    change = json.loads(document)
+    answers = [face.changed(change) for face in list(_faces.values())]
+    return Answer(answers[0] if answers else None)
+
+
+class Answer:
+    """What a silent request gets back: IPython displays the value of its expression, and this is its JSON."""
+
+    def __init__(self, content: Any) -> None:
+        self._content = content
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {"application/json": self._content}
+
+
 class Face:
     """What a shell holds of us: cheap to make, the work is in modules that are imported on first use."""
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
         self.python: str | None = None
+        self.connection: dict[str, Any] | None = None
         self._magic: Any = None
         self._import_help: Any = None
+        self._notices: Any = None
 
     def pkg(self, line: str, cell: str | None = None) -> None:
         """Install, remove, update, list, search … packages in the environment of this kernel.
@@ -78,13 +114,31 @@ class Face:
         return complete(event.line, event.symbol)
 
     def after_cell(self, result: Any = None) -> None:
-        """Help with a missing import when a cell ended with one."""
-        if isinstance(getattr(result, "error_in_exec", None), Exception):
-            if self._import_help is None:
-                from .missing_import import ImportHelp  # noqa: PLC0415  on first use
+        """Help with a missing import when a cell ended with one, and tell what others changed meanwhile."""
+        error = getattr(result, "error_in_exec", None)
+        try:
+            if isinstance(error, Exception) and not hasattr(error, "_render_traceback_"):  # that one is explained
+                self._help_with(error)
+            if self._notices is not None:
+                self._notices.show(self._shell)
+        except KeyboardInterrupt:  # the cell has ended: there is nothing else to stop but this
+            return
 
-                self._import_help = ImportHelp()
-            self._import_help.after_error(result.error_in_exec, self._ready)
+    def _help_with(self, error: Exception) -> None:
+        if self._import_help is None:
+            from .missing_import import ImportHelp  # noqa: PLC0415  on first use
+
+            self._import_help = ImportHelp()
+        self._import_help.after_error(error, self._ready)
+
+    def changed(self, change: dict[str, Any]) -> dict[str, Any]:
+        """Judge a change that somebody else made; returns the verdict."""
+        if self._notices is None:
+            from .notices import Notices  # noqa: PLC0415  on first use
+
+            self._notices = Notices()
+        verdict: dict[str, Any] = self._notices.take(change, self._ready())
+        return verdict
 
     def close(self) -> None:
         """End the service, if it was ever started."""
@@ -96,5 +150,5 @@ class Face:
             from .magic import PkgMagic  # noqa: PLC0415  on first use
 
             self._magic = PkgMagic(self._shell)
-        self._magic.service.python = self.python
+        self._magic.reach(self.python, self.connection)
         return self._magic

@@ -1,7 +1,11 @@
 """Bring this package into a kernel that has nothing of it, from the files beside this one.
 
-There are two ways in. ``startup.py`` is for IPython's ``exec_files``; :func:`source` is for a silent execute
-request. Both run this file in a namespace of its own, so that nothing is left in the user's.
+There are two ways in. ``startup.py`` is for IPython's ``exec_files``; :func:`source` is an expression for a silent
+execute request, whose value is what the kernel tells of itself. Both run this file in a namespace of its own, so
+that nothing is left in the user's.
+
+What :func:`source` sends along is seen by nobody but the kernel. Where the kernel finds these files but on another
+machine, or as another user, it doesn't take the connection: then ``%pkg`` works in the kernel alone.
 """
 
 from __future__ import annotations
@@ -11,22 +15,39 @@ import sys
 from typing import Any
 
 PACKAGE = "jupyter_pkgmgr"
+MODULES = 1000
+"""So many names of loaded modules are told."""
 
 
-def source(python: str | None = None) -> str:
-    """The code of a silent execute request that attaches: one expression, which binds no name.
+def source(python: str | None = None, connection: dict[str, Any] | None = None) -> str:
+    """The expression that attaches; it binds no name and uses none that a user may have taken.
+
+    Its value is displayed as ``application/json`` (see :func:`main`), or is ``None`` where this file can't be
+    found: then the kernel lives on another file system.
 
     Parameters
     ----------
     python
-        The interpreter that will run the service; by default it is looked for when it is needed.
+        The interpreter that will run the service where the server can't; by default it is looked for when it is
+        needed.
+    connection
+        How to reach the server: see ``remote.py``.
     """
     path = os.path.abspath(__file__)
-    names = {"__name__": "__main__", "__file__": path, "PYTHON": python}
-    return f"exec(compile(open({path!r}, encoding='utf-8').read(), {path!r}, 'exec'), {names!r})"
+    name = PACKAGE + ".kernel.attach"
+    names = {
+        "__name__": "__main__",
+        "__file__": path,
+        "PYTHON": python,
+        "CONNECTION": connection,
+        "HOME": _home(path),
+    }
+    loader = f"__import__('importlib.machinery', {{}}, {{}}, ['x']).SourceFileLoader({name!r}, {path!r})"
+    run = f"(__import__('builtins').exec({loader}.get_code({name!r}), names), names['ANSWER'])[1]"
+    return f"(lambda names: {run} if __import__('os').path.isfile({path!r}) else None)({names!r})"
 
 
-def attach(ipython: Any, folder: str, python: str | None = None) -> None:
+def attach(ipython: Any, folder: str, python: str | None = None, connection: dict[str, Any] | None = None) -> None:
     """Load the package of ``folder`` under its true name, and its magics into the shell.
 
     A package of that name that is loaded already stays, so attaching twice is harmless.
@@ -34,7 +55,7 @@ def attach(ipython: Any, folder: str, python: str | None = None) -> None:
     if PACKAGE not in sys.modules:
         _import(folder)
     __import__(PACKAGE + ".kernel")
-    sys.modules[PACKAGE + ".kernel"].load(ipython, python)
+    sys.modules[PACKAGE + ".kernel"].load(ipython, python, connection)
 
 
 def _import(folder: str) -> None:
@@ -54,13 +75,48 @@ def _import(folder: str) -> None:
         raise
 
 
-def main(python: str | None) -> None:
-    """Attach to the shell of this process, whose ``get_ipython`` is in ``sys.modules`` already."""
+def _home(path: str) -> dict[str, str]:
+    """What tells one machine, user and file system from another."""
+    status = os.stat(path)
+    return {
+        "host": os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", ""),
+        "user": str(os.getuid()) if hasattr(os, "getuid") else "",
+        "file": f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}",
+    }
+
+
+def _away(home: dict[str, str]) -> str:
+    """Why this process doesn't live where the server does; empty if it does."""
+    here = _home(__file__)
+    if here["host"] != home["host"]:
+        return f"it runs on {here['host']}, the server on {home['host']}"
+    if here["user"] != home["user"]:
+        return "it runs as another user than the server"
+    return "" if here["file"] == home["file"] else "it sees other files than the server"
+
+
+def main(python: str | None, connection: dict[str, Any] | None, home: dict[str, str] | None) -> Any:
+    """Attach to the shell of this process, and tell of it.
+
+    Returns
+    -------
+    object
+        ``{"facts": as facts.py has them, "away": why it is not on the server's machine, or empty, "modules": loaded
+        top-level modules, "versions": of the kernel's own packages, "error": what went wrong, or empty}``.
+    """
     from IPython import get_ipython  # noqa: PLC0415  the server side imports this file for `source`
 
+    away = _away(home) if home else ""
     folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    attach(get_ipython(), folder, python)
+    attach(get_ipython(), folder, None if away else python, None if away else connection)
+    from jupyter_pkgmgr.kernel import Answer, facts  # noqa: PLC0415  what was loaded just now
+
+    tops = {name.partition(".")[0] for name in list(sys.modules) if not name.startswith("_")}
+    stack = (sys.modules.get(name) for name in ("IPython", "ipykernel"))
+    versions = {module.__name__: str(getattr(module, "__version__", "")) for module in stack if module is not None}
+    answer = {"facts": facts.collect(), "away": away, "modules": sorted(tops)[:MODULES], "versions": versions}
+    return Answer(answer)
 
 
 if __name__ == "__main__":
-    main(globals().get("PYTHON"))
+    ANSWER = main(globals().get("PYTHON"), globals().get("CONNECTION"), globals().get("HOME"))

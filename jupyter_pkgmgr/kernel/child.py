@@ -105,6 +105,24 @@ class Service:
         result = message.get("result") if message else None
         return result if isinstance(result, dict) else None
 
+    def report(self, transaction: str, verdict: dict[str, Any], facts: dict[str, Any]) -> None:
+        """Tell what a change asks of this kernel, for the history; the child has heard it before anything else."""
+        child = self._child
+        if child is not None and child.usable:
+            told = {"level": verdict["level"], "modules": verdict["modules"]}
+            child.tell("verdict", {"transaction": transaction, "facts": facts, **told})
+
+    def api(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Ask the REST API, which the child carries: ``{"status", "body", "headers"}``, whatever the status."""
+        child = self._start()
+        child.wait_for_hello(START_TIMEOUT)
+        with child.request("api", params) as request:
+            message = request.receive() or {}
+        if "error" in message:
+            raise PkgError.from_json(message["error"])
+        answer: dict[str, Any] = message["result"]
+        return answer
+
     def close(self) -> None:
         """Let the child end: at once when it is idle, after its work when it isn't."""
         atexit.unregister(self.close)
@@ -223,6 +241,11 @@ class _Child:
             yield request
         finally:
             del self.waiting[number]
+
+    def tell(self, method: str, params: dict[str, Any]) -> None:
+        """Send a message whose answer nobody waits for."""
+        with contextlib.suppress(PkgError):  # the child has just ended: the next request says so
+            self.send({"id": next(self._numbers), "method": method, "params": params})
 
     def send(self, message: dict[str, Any]) -> None:
         line = json.dumps(message).encode("ascii") + b"\n"

@@ -11,6 +11,7 @@ VERBS = (
     "history",
     "install",
     "list",
+    "panel",
     "plan",
     "remove",
     "search",

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from typing import Any
 
-__all__ = ["Displays"]
+__all__ = ["MIME", "Displays"]
+
+MIME = "application/vnd.jupyter-pkgmgr+json"
+"""What a front end that knows us shows instead of text and HTML."""
 
 
 class Displays:
     """The displays of one request.
 
     A terminal can't update what it has printed. There the first state of a display is shown, and of those that
-    follow only the last.
+    follow only the last. An empty state takes a display away where that can be done.
     """
 
     def __init__(self, shell: Any) -> None:
@@ -23,6 +26,8 @@ class Displays:
 
     def show(self, key: str, data: dict[str, Any]) -> None:
         """Show or update the display ``key``."""
+        if not (self._in_place or data.get("text/plain")):
+            return
         if self._held is not None and self._held[0] != key:
             self.finish()
         if key not in self._ids:

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import facts, search_path, verdict
 from .child import Service
-from .display import Displays
+from .display import MIME, Displays
 from .errors import PkgError
 
 __all__ = ["PkgMagic"]
@@ -23,12 +23,27 @@ class PkgMagic:
 
     def __init__(self, shell: Any) -> None:
         self.shell = shell
-        self.service = Service()
-        self._due = verdict.Verdict()
+        self._panels: list[Any] = []
+        """Those that were shown: they answer as long as the kernel runs."""
+        self.due = verdict.Verdict()
         """What the changes since the kernel's start ask for."""
+        self._child = Service()
+        self._server: Any = None
+        self.service: Any = self._child
+
+    def reach(self, python: str | None, connection: dict[str, Any] | None) -> None:
+        """Say which interpreter runs the service, and where a server does that instead."""
+        self._child.python = python
+        if connection is not None and (self._server is None or self._server.connection is not connection):
+            from .remote import Service as Server  # noqa: PLC0415  only where there is one
+
+            self._server = self.service = Server(connection, self._child)
 
     def run(self, line: str, cell: str | None = None) -> None:
         """Run one command; raises :class:`PkgError` if it fails."""
+        if cell is None and line.split() == ["panel"]:
+            self.show_panel()
+            return
         displays = Displays(self.shell)
         paths = search_path.snapshot()
         try:
@@ -39,14 +54,41 @@ class PkgMagic:
         waiting = search_path.refresh(paths)
         if result.get("verdict_wanted"):
             found = verdict.judge(result.get("changed_files", ()), result.get("changed_packages", ()), waiting)
-            displays.show("verdict", verdict.render(found, self._due))
-            self._due = verdict.together(self._due, found)
+            data = verdict.render(found, self.due)
+            data[MIME] = self.stamped("verdict", data[MIME], result.get("job"))
+            displays.show("verdict", data)
+            self.due = verdict.together(self.due, found)
+            if result.get("transaction"):
+                self.service.report(result["transaction"], data[MIME], facts.collect())
         if interrupted:
             raise PkgError("interrupted, but the work was done already", reference="interrupted-too-late")
 
+    def show_panel(self) -> None:
+        """Show the panel in the cell."""
+        if not hasattr(self.shell, "kernel"):
+            raise PkgError(
+                "a terminal can't show the panel",
+                reference="no-front-end",
+                hint="%pkg panel in a notebook; here: %pkg list",
+            )
+        from jupyter_pkgmgr.widget import PackagePanel  # noqa: PLC0415  on first use
+
+        try:
+            panel = PackagePanel(lambda request: self.service.api({**request, "facts": facts.collect()}))
+        except (FileNotFoundError, ImportError) as error:
+            raise PkgError(str(error), reference="no-front-end", hint="%pkg list") from None
+        self.shell.display_pub.publish(data=panel._repr_mimebundle_(), metadata={})
+        self._panels.append(panel)
+
     def hint(self, module: str, timeout: float) -> dict[str, Any] | None:
         """What the service knows about a module that can't be imported."""
-        return self.service.hint({"module": module, "facts": facts.collect()}, timeout)
+        answer: dict[str, Any] | None = self.service.hint({"module": module, "facts": facts.collect()}, timeout)
+        return answer
+
+    def stamped(self, part: str, content: dict[str, Any], job: str | None = None) -> dict[str, Any]:
+        """A document for a front end that knows us, with the kernel and the job that it is about."""
+        kernel = self._server.kernel if self._server is not None else None
+        return {**content, "schema": 1, "part": part, "kernel": kernel, "job": job}
 
     def close(self) -> None:
         """End the service."""

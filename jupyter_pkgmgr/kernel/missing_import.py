@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from typing import Any, Callable, Iterator
 
+from .display import MIME
 from .errors import PkgError
 
 __all__ = ["ImportHelp", "missing_module"]
@@ -71,7 +72,12 @@ class ImportHelp:
         if hint and hint.get("text") and not _is_installed(str(hint.get("package"))):
             self._last = name
             text = str(hint["text"])
-            data = {"text/plain": text, "text/html": f"<div>{html.escape(text)}</div>"}
+            part = {"module": name, "package": hint.get("package"), "command": hint.get("command"), "text": text}
+            data = {
+                "text/plain": text,
+                "text/html": f"<div>{html.escape(text)}</div>",
+                MIME: magic.stamped("hint", part),
+            }
             magic.shell.display_pub.publish(data=data, metadata={})
 
 

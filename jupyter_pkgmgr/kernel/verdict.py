@@ -20,6 +20,8 @@ import sysconfig
 from types import ModuleType
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Set, Tuple
 
+from .display import MIME
+
 __all__ = ["Verdict", "judge", "render", "together"]
 
 LEVELS = ("none", "recommended", "required")
@@ -217,8 +219,8 @@ def _normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def render(verdict: Verdict, earlier: Verdict = Verdict()) -> Dict[str, str]:  # noqa: B008  it can't be changed
-    """The verdict as a display: text and HTML.
+def render(verdict: Verdict, earlier: Verdict = Verdict()) -> Dict[str, Any]:  # noqa: B008  it can't be changed
+    """The verdict as a display: text, HTML, and for a front end that knows us.
 
     Parameters
     ----------
@@ -246,9 +248,12 @@ def render(verdict: Verdict, earlier: Verdict = Verdict()) -> Dict[str, str]:  #
     colour = {"none": "success", "recommended": "warn", "required": "error"}[
         together(earlier if due else Verdict(), verdict).level
     ]
+    whole = together(earlier, verdict)
+    part = {"schema": 1, "part": "verdict", "kernel": None, "job": None, "level": whole.level, "text": text}
+    part.update(modules=list(whole.modules), reload_page=verdict.reload_page)
     style = f"border-left: 3px solid var(--jp-{colour}-color1, currentColor); padding-left: 8px"
     body = "<br>".join(html.escape(sentence) for sentence in sentences)
-    return {"text/plain": text, "text/html": f'<div style="{style}">{body}</div>'}
+    return {"text/plain": text, "text/html": f'<div style="{style}">{body}</div>', MIME: part}
 
 
 def _names(modules: Tuple[str, ...]) -> str:

@@ -2,9 +2,11 @@
 
 from .environment import Environment, EnvironmentKind, Evidence, Policy, PolicyKind, PythonInfo
 from .events import Cancellation, Event, EventKind, EventSink, Phase, ignore_events
+from .locations import is_within
 from .outcome import Outcome
 from .package import Ecosystem, Origin, OriginKind, Package, short_location
 from .plan import Action, Change, EnginePlan, Notice, Options, Plan, Request, Step, Verb
+from .policy import AdminPolicy, PackageRule, ServerEnvironment
 from .redact import redact
 from .serialize import SCHEMA, to_json
 from .spec import Spec, SpecKind, parse_spec
@@ -12,6 +14,7 @@ from .spec import Spec, SpecKind, parse_spec
 __all__ = [
     "SCHEMA",
     "Action",
+    "AdminPolicy",
     "Cancellation",
     "Change",
     "Ecosystem",
@@ -28,17 +31,20 @@ __all__ = [
     "OriginKind",
     "Outcome",
     "Package",
+    "PackageRule",
     "Phase",
     "Plan",
     "Policy",
     "PolicyKind",
     "PythonInfo",
     "Request",
+    "ServerEnvironment",
     "Spec",
     "SpecKind",
     "Step",
     "Verb",
     "ignore_events",
+    "is_within",
     "parse_spec",
     "redact",
     "short_location",

@@ -18,7 +18,7 @@ class EventKind(StrEnum):
     STEP = "step"
     """A step of the plan began or ended: ``step``, ``state`` (``started``, ``finished``)."""
     PHASE = "phase"
-    """The step's phase changed: ``step``, ``phase``."""
+    """The step's phase changed: ``step``, ``phase``. While there is no plan, ``message`` says who is asked for what."""
     PACKAGE = "package"
     """One package moved on: ``package``, ``phase``, ``state``; ``done``, ``total`` bytes where the tool tells."""
     WAITING = "waiting"

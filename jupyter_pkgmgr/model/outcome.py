@@ -20,6 +20,8 @@ class Outcome:
     """Of the inventory afterwards."""
     changed_files: tuple[Path, ...] = ()
     """Files that were removed or replaced: what a kernel compares with its loaded modules."""
+    transaction: str = ""
+    """Its name in the history; empty where nothing had to be done."""
     warnings: tuple[Notice, ...] = ()
 
     @property

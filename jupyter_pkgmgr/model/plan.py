@@ -116,6 +116,8 @@ class Notice:
     message: str
     hint: str | None = None
     packages: tuple[str, ...] = ()
+    note: str | None = None
+    """Who decided that, or why, where it isn't obvious."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from .errors import InvalidSpecError
 from .package import Ecosystem
 
-__all__ = ["Spec", "SpecKind", "parse_spec"]
+__all__ = ["Spec", "SpecKind", "is_file", "parse_spec"]
 
 _NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?"
 _CONDA_SPEC = re.compile(
@@ -116,7 +116,7 @@ class Spec:
         return replace(self, ecosystem=ecosystem)
 
 
-def parse_spec(text: str, *, base: Path, editable: bool = False) -> Spec:
+def parse_spec(text: str, *, base: Path | None, editable: bool = False) -> Spec:
     """Read one spec.
 
     Parameters
@@ -124,7 +124,8 @@ def parse_spec(text: str, *, base: Path, editable: bool = False) -> Spec:
     text
         What was typed, one spec, without shell quoting.
     base
-        Folder that relative paths start from (the notebook's, not the server's).
+        Folder that relative paths start from (the notebook's, not the server's); ``None`` where files can't be
+        named at all: then a path is refused before anything is looked at.
     editable
         Whether ``-e`` stood before it.
 
@@ -142,6 +143,8 @@ def parse_spec(text: str, *, base: Path, editable: bool = False) -> Spec:
             forced, rest = ecosystem, text.removeprefix(f"{ecosystem.value}::").strip()
             _refuse_dangerous(rest)
     spec = _parse_location(text, rest, base, editable=editable) or _parse_name(text, rest)
+    if base is None and is_file(spec.location or spec.channel):
+        raise _no_files(text)
     if forced is not None:
         if spec.ecosystem not in (None, forced):
             msg = f"{text!r} can only come from {spec.ecosystem}"
@@ -167,7 +170,21 @@ def _refuse_dangerous(text: str) -> None:
         raise InvalidSpecError(msg)
 
 
-def _parse_location(text: str, rest: str, base: Path, *, editable: bool) -> Spec | None:
+def is_file(place: str) -> bool:
+    """Whether a location, a channel or an index lies on this machine: a path, or a URL of a file."""
+    scheme = re.match(r"(?:[a-z]+\+)?file:", place, re.IGNORECASE)
+    return scheme is not None or place.startswith((".", "~", "/", "\\")) or _WINDOWS_PATH.match(place) is not None
+
+
+def _no_files(text: str) -> InvalidSpecError:
+    return InvalidSpecError(
+        f"{text!r} names a file or a folder, which can't be done from here",
+        reference="path-refused",
+        hint="in a notebook's cell %pkg install takes paths",
+    )
+
+
+def _parse_location(text: str, rest: str, base: Path | None, *, editable: bool) -> Spec | None:
     """A URL, a VCS reference or a path, with or without ``name @`` before it; ``None`` for plain names."""
     if "@" in rest and (direct := _parse_direct(text, rest)):
         return direct
@@ -203,7 +220,7 @@ def _parse_direct(text: str, rest: str) -> Spec | None:
     )
 
 
-def _parse_path(text: str, rest: str, base: Path, *, certain: bool) -> Spec | None:
+def _parse_path(text: str, rest: str, base: Path | None, *, certain: bool) -> Spec | None:
     bare, bracket, extras_text = rest.partition("[")
     looks_like_path = (
         certain
@@ -215,6 +232,8 @@ def _parse_path(text: str, rest: str, base: Path, *, certain: bool) -> Spec | No
     )
     if not looks_like_path:
         return None
+    if base is None:
+        raise _no_files(text)
     try:
         path = base / Path(bare).expanduser()
         there = path.exists()

@@ -29,6 +29,8 @@ __all__ = [
     "for_import",
     "guess_conda_name",
     "guess_pypi_name",
+    "imports_of",
+    "is_namespace",
     "known_conda",
     "known_pypi",
     "near",
@@ -161,16 +163,17 @@ def for_import(module: str) -> ImportNames | None:
         prefix = ".".join(parts[:length])
         row = _IMPORTS.get(prefix)
         if row is not None:
-            covers = length == len(parts) or not _is_namespace(prefix)
+            covers = length == len(parts) or not is_namespace(prefix)
             return _provided(prefix, row) if covers else None
-        if length == 1 or _is_namespace(".".join(parts[: length - 1])):
+        if length == 1 or is_namespace(".".join(parts[: length - 1])):
             return _same_name(prefix)
     return None
 
 
-def _is_namespace(prefix: str) -> bool:
+def is_namespace(prefix: str) -> bool:
+    """Whether the tables know a module as one that many projects share, each with a part below it."""
     row = _IMPORTS.get(prefix)
-    return row is not None and row.endswith("n")
+    return row is not None and "n" in row.partition("\t")[2]
 
 
 def _same_name(module: str) -> ImportNames | None:
@@ -189,6 +192,18 @@ def _provided(module: str, row: str) -> ImportNames | None:
     conda = tuple(dict.fromkeys(name for project in pypi for name in conda_names(project)))
     confidence = Confidence.CHECKED if "!" in marks else Confidence.TABLE
     return ImportNames(module=module, pypi=pypi, conda=conda, confidence=confidence)
+
+
+def imports_of(pypi_name: str) -> tuple[str, ...]:
+    """The modules, dotted ones included, that a PyPI project is known to have; no namespaces, which are many's.
+
+    The tables hold an import's first few projects, so what they don't say of a project it may have all the same.
+    """
+    name = canonicalize_name(pypi_name)
+    found = [key for key, value in _IMPORTS.lines_with(name) if name in value.partition("\t")[0].split(",")]
+    spelled = (name.replace("-", "_"), name.replace("-", "."))  # ``=`` stands for the key's own name
+    found += (key for key in spelled if "=" in (_IMPORTS.get(key) or "").partition("\t")[0].split(","))
+    return tuple(key for key in dict.fromkeys(found) if not is_namespace(key))
 
 
 def all_names(ecosystem: Ecosystem) -> tuple[str, ...]:

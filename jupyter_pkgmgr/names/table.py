@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -56,3 +57,13 @@ class Table:
             else:
                 high = start
         return None
+
+    def lines_with(self, text: str) -> Iterator[tuple[str, str]]:
+        """Key and value of every line that has this text in its value, or in its key."""
+        data, wanted = self._content[1], text.encode()
+        found = data.find(wanted)
+        while found >= 0:
+            start, end = data.rfind(b"\n", 0, found) + 1, data.index(b"\n", found)
+            key, _, value = data[start:end].decode().partition("\t")
+            yield key, value
+            found = data.find(wanted, end)

@@ -4,10 +4,12 @@ from .errors import render_error
 from .history import render_history, render_undo
 from .lists import render_environment, render_packages, render_problems, render_search, render_show, render_why
 from .plans import render_outcome, render_plan, render_satisfied
-from .progress import Progress, render_message
-from .rendered import Rendered, plain, preformatted
+from .progress import Planning, Progress, render_message
+from .rendered import MIME, Rendered, plain, preformatted
 
 __all__ = [
+    "MIME",
+    "Planning",
     "Progress",
     "Rendered",
     "plain",

@@ -30,4 +30,8 @@ def render_error(error: PkgError, *, verbose: bool = False) -> Rendered:
         parts.append(monospaced(error.detail.rstrip()))
     color = "var(--jp-error-color1, #d32f2f)"
     inner = f'<div style="border-left:3px solid {color};padding-left:8px">{"".join(parts)}</div>'
-    return Rendered(text="\n".join(clean(line) for line in lines), html=block(inner))
+    return Rendered(
+        text="\n".join(clean(line) for line in lines),
+        html=block(inner),
+        part={"part": "error", **error.to_json(), "detail": None},
+    )

@@ -8,7 +8,7 @@ from datetime import datetime
 from jupyter_pkgmgr.model import Environment
 from jupyter_pkgmgr.service import Entry, Result, UndoPlan, in_force
 
-from .plans import change_rows, changes_table, describe_environment, notices, summarize
+from .plans import change_rows, changes_table, describe_environment, notices, plan_part, summarize
 from .rendered import Rendered, block, clean, columns, esc, muted, plain, table
 
 __all__ = ["render_history", "render_undo"]
@@ -34,7 +34,7 @@ def render_history(
     count = f"{len(entries)} {'transaction' if len(entries) == 1 else 'transactions'}"
     head = f"{count} in {describe_environment(environment)}"
     more = [f"… and {len(entries) - limit} older ones (--limit {len(entries)} shows them)"] if entries[limit:] else []
-    names = ["When", "ID", "Who", "Command", "Changes", "Result"]
+    names = ["When", "ID", "Who", "Command", "Changes", *(["Took", "Restart"] if verbose else []), "Result"]
     html_rows = [[esc(when), muted(esc(name)), *(esc(cell) for cell in rest)] for when, name, *rest in rows]
     return Rendered(
         text="\n".join(clean(line) for line in (head, *columns([names, *rows]), *more)),
@@ -48,10 +48,16 @@ def _row(entry: Entry, *, standing: bool, verbose: bool) -> list[str]:
         result = "undone"
     if entry.message:
         result += f": {entry.message}"
-    who = f"{entry.user}@{entry.host}" if verbose and entry.host else entry.user
+    who = f"{entry.user}@{entry.host} ({entry.face})" if verbose and entry.host else entry.user
     changes = summarize(entry.changes, limit=None if verbose else 3)
-    row = [_when(entry.started), entry.id, who, entry.command, changes, result]
+    more = [f"{entry.seconds:.1f} s", _verdict(entry)] if verbose else []
+    row = [_when(entry.started), entry.id, who, entry.command, changes, *more, result]
     return [" ".join(cell.split()) for cell in row]
+
+
+def _verdict(entry: Entry) -> str:
+    level = {"none": "not needed", "no-kernel": "no kernel"}.get(entry.verdict, entry.verdict)
+    return f"{level}: {', '.join(entry.verdict_modules)}" if entry.verdict_modules else level
 
 
 def _when(started: str) -> str:
@@ -70,4 +76,8 @@ def render_undo(undo: UndoPlan, *, blockers: bool = True) -> Rendered:
     said, said_html = notices(plan, blockers=blockers)
     lines = [head, *(f"  {line}" for line in taken), *change_rows(plan.changes), *said]
     parts = [f"<b>{esc(head)}</b>", *(f"<div>{esc(line)}</div>" for line in taken), changes_table(plan.changes)]
-    return Rendered(text="\n".join(clean(line) for line in lines), html=block("".join([*parts, *said_html])))
+    return Rendered(
+        text="\n".join(clean(line) for line in lines),
+        html=block("".join([*parts, *said_html])),
+        part={"part": "plan", "plan": plan_part(plan) | {"undoes": [entry.id for entry in undo.entries]}},
+    )

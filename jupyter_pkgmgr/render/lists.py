@@ -102,6 +102,7 @@ def _facts(details: Details, *, verbose: bool) -> list[tuple[str, str]]:
         ("available from" if details.installed else "would come from", short_location(details.source)),
         ("available", _versions(details.versions, verbose=verbose)),
         ("licence", details.license),
+        ("home page", details.home),
         ("imports", ", ".join(details.imports)),
         ("needs", ", ".join(depends)),
         ("needed by", ", ".join(details.needed_by)),

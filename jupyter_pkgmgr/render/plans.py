@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from jupyter_pkgmgr.model import Action, Change, Environment, Notice, Outcome, Package, Plan, Step
+from jupyter_pkgmgr.model import Action, Change, Environment, Notice, Outcome, Package, Plan, Step, to_json
 
 from .rendered import Rendered, block, clean, columns, esc, muted, plain, table
 
@@ -13,6 +14,7 @@ __all__ = [
     "changes_table",
     "describe_environment",
     "notices",
+    "plan_part",
     "render_outcome",
     "render_plan",
     "render_satisfied",
@@ -66,7 +68,57 @@ def render_plan(plan: Plan, *, verbose: bool = False, blockers: bool = True) -> 
             parts.append(f"<details><summary>{muted(summary)}</summary>{changes_table(folded)}</details>")
     said, said_html = notices(plan, blockers=blockers)
     lines, parts = [*lines, *said], [*parts, *said_html]
-    return Rendered(text="\n".join(clean(line) for line in lines), html=block("".join(parts)))
+    return Rendered(
+        text="\n".join(clean(line) for line in lines),
+        html=block("".join(parts)),
+        part={"part": "plan", "plan": plan_part(plan)},
+    )
+
+
+def plan_part(plan: Plan) -> dict[str, Any]:
+    """What a front end needs of a plan to show it: every change, but of each package only what is shown."""
+    return {
+        "id": plan.id,
+        "environment": describe_environment(plan.environment),
+        "command": clean(plan.request.command),
+        "steps": [
+            {
+                "engine": step.plan.engine,
+                "engine_version": step.plan.engine_version,
+                "ecosystem": step.plan.ecosystem.value,
+                "reason": clean(step.reason),
+                "changes": [change_part(change) for change in step.plan.changes],
+            }
+            for step in plan.steps
+        ],
+        "satisfied": [_package_part(package) for package in plan.satisfied],
+        "warnings": to_json(plan.warnings),
+        "blockers": to_json(plan.blockers),
+        "undoes": [],
+    }
+
+
+def change_part(change: Change) -> dict[str, Any]:
+    """One change, as a front end shows it."""
+    return {
+        "action": change.action.value,
+        "before": _package_part(change.before) if change.before else None,
+        "after": _package_part(change.after) if change.after else None,
+        "requested": change.requested,
+        "reason": clean(change.reason),
+    }
+
+
+def _package_part(package: Package) -> dict[str, Any]:
+    return {
+        "name": clean(package.name),
+        "version": clean(package.version),
+        "ecosystem": package.ecosystem.value,
+        "build": clean(package.build),
+        "origin": to_json(package.origin),
+        "source": clean(package.source),
+        "size": package.size,
+    }
 
 
 def _title(step: Step) -> str:
@@ -170,7 +222,15 @@ def render_outcome(outcome: Outcome) -> Rendered:
     text = "; ".join(sentences) or "nothing to do"
     text = f"{text[0].upper()}{text[1:]} ({outcome.seconds:.1f} s)"
     return Rendered(
-        text=f"✔ {clean(text)}", html=block(f'<b style="color:{_COLORS[Action.INSTALL]}">✔</b> {esc(text)}')
+        text=f"✔ {clean(text)}",
+        html=block(f'<b style="color:{_COLORS[Action.INSTALL]}">✔</b> {esc(text)}'),
+        part={
+            "part": "result",
+            "text": clean(text),
+            "changes": [change_part(change) for change in outcome.changes],
+            "seconds": round(outcome.seconds, 3),
+            "transaction": outcome.transaction or None,
+        },
     )
 
 

@@ -6,15 +6,21 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 from jupyter_pkgmgr.model import Event, EventKind, Phase, Plan
 
 from .rendered import Rendered, block, clean, esc, monospaced, muted
 
-__all__ = ["Progress", "render_message"]
+__all__ = ["Planning", "Progress", "render_message"]
 
 INTERVAL = 0.1
 """Seconds between two updates of one line: more often only makes a front end slow."""
+PACKAGES = 20
+"""Packages on their way that a progress names one by one; more are in its count."""
+
+PATIENCE = 0.7
+"""Seconds that nobody wonders what takes so long."""
 
 _WORDS = {
     Phase.SOLVE: "solving",
@@ -121,7 +127,35 @@ class Progress:
             text = self._running(number, line)
         else:
             text = line.state
-        return Rendered(text=clean(f"{line.title}: {text}"), html=block(f"{esc(line.title)}: {muted(esc(text))}"))
+        return Rendered(
+            text=clean(f"{line.title}: {text}"),
+            html=block(f"{esc(line.title)}: {muted(esc(text))}"),
+            part=self._part(number, line, text),
+        )
+
+    def _part(self, number: int, line: _Line, text: str) -> dict[str, Any]:
+        """The step's state, and the packages that are on their way, the latest last."""
+        ended = {name for phase, name in line.finished if phase is line.phase}
+        names = [name for name in line.totals | line.done if name not in ended][-PACKAGES:]
+        return {
+            "part": "progress",
+            "step": number,
+            "title": clean(line.title),
+            "text": clean(text),
+            "state": line.state or "started",
+            "phase": line.phase.value if line.phase else None,
+            "done": len(ended),
+            "total": self._counts[number],
+            "packages": [
+                {
+                    "name": clean(name),
+                    "phase": line.phase.value if line.phase else None,
+                    "done": line.done.get(name),
+                    "total": line.totals.get(name),
+                }
+                for name in names
+            ],
+        }
 
     def _running(self, number: int, line: _Line) -> str:
         words = [_WORDS[line.phase] if line.phase else "starting"]
@@ -153,7 +187,59 @@ def _megabytes(done: int, total: int) -> str:
     return f"{done / 1_000_000:.1f} of {total / 1_000_000:.1f} MB" if done else f"{total / 1_000_000:.1f} MB"
 
 
+class Planning:
+    """Says what is waited for while there is no plan, once that takes a while. An event sink, to be used in ``with``.
+
+    It is shown where the plan will be, and is gone after the block. With ``quiet`` it only tells what has to end first.
+    """
+
+    def __init__(self, show: Callable[[str, Rendered], None], *, quiet: bool = False) -> None:
+        self._show = show
+        self._quiet = quiet
+        self._lock = threading.Lock()
+        self._text = "planning …"
+        self._shown = self._ended = False
+        self._timer = threading.Timer(PATIENCE, self._begin)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        if not self._quiet:
+            self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._ended = True
+            if self._shown:
+                self._show("plan", Rendered(text="", html="", passing=True))
+
+    def __call__(self, event: Event) -> None:
+        """Take one event: who is asked, or that something else has to end first."""
+        with self._lock:
+            if event.kind is EventKind.WAITING:
+                self._show(f"message-{event.message}", render_message(event))
+            elif event.kind is EventKind.PHASE and event.message:
+                self._text = f"planning: {event.message}"
+                if self._shown and not self._ended:
+                    self._update()
+
+    def _begin(self) -> None:
+        with self._lock:
+            if not self._ended:
+                self._shown = True
+                self._update()
+
+    def _update(self) -> None:
+        self._show("plan", Rendered(text=clean(self._text), html=block(muted(esc(self._text))), passing=True))
+
+
 def render_message(event: Event) -> Rendered:
     """What an event says beside the steps: that something is waited for, or worth knowing."""
     prefix = "waiting: " if event.kind is EventKind.WAITING else f"{event.level}: " if event.level == "warning" else ""
-    return Rendered(text=clean(prefix + event.message), html=block(muted(esc(prefix + event.message))))
+    level = "waiting" if event.kind is EventKind.WAITING else event.level or "info"
+    return Rendered(
+        text=clean(prefix + event.message),
+        html=block(muted(esc(prefix + event.message))),
+        part={"part": "message", "level": level, "text": clean(event.message)},
+    )

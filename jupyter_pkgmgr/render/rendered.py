@@ -7,13 +7,16 @@ Package metadata is untrusted: every string that enters HTML goes through :func:
 from __future__ import annotations
 
 import html
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from jupyter_pkgmgr.model import redact
+from jupyter_pkgmgr.model import SCHEMA, redact
 
 __all__ = [
+    "MIME",
     "MUTED",
     "Rendered",
     "block",
@@ -27,6 +30,10 @@ __all__ = [
     "table",
 ]
 
+MIME = "application/vnd.jupyter-pkgmgr+json"
+"""What a front end that knows us shows instead of text and HTML."""
+MAX_PART = 262_144
+"""Bytes of JSON for that: an output is saved with its notebook. What is longer has text and HTML only."""
 MUTED = "var(--jp-content-font-color2, #666)"
 _BORDER = "var(--jp-border-color2, #ccc)"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -34,10 +41,24 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """One thing to show, for a terminal and for a page."""
+    """One thing to show: for a terminal, for a page, and for a front end that knows us."""
 
     text: str
     html: str
+    passing: bool = False
+    """Whether it only says what goes on: something else takes its place, or nothing (``text`` is empty then)."""
+    part: Mapping[str, Any] | None = None
+    """The facts behind it, beginning with ``part``; ``None`` where text and HTML say all there is."""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The MIME bundle of a display. Which kernel and which job it belongs to is added where that is known."""
+        bundle: dict[str, Any] = {"text/plain": self.text, "text/html": self.html}
+        if self.part is not None:
+            document = {"schema": SCHEMA, "kernel": None, "job": None, **self.part}
+            if len(json.dumps(document)) <= MAX_PART:
+                bundle[MIME] = document
+        return bundle
 
 
 def clean(text: object) -> str:
@@ -50,9 +71,13 @@ def esc(text: object) -> str:
     return html.escape(clean(text))
 
 
-def plain(text: str) -> Rendered:
+def plain(text: str, *, level: str = "info") -> Rendered:
     """A few lines that need no layout."""
-    return Rendered(text=clean(text), html=block(esc(text).replace("\n", "<br>")))
+    return Rendered(
+        text=clean(text),
+        html=block(esc(text).replace("\n", "<br>")),
+        part={"part": "message", "level": level, "text": clean(text)},
+    )
 
 
 def block(inner: str, *, color: str = "inherit") -> str:

@@ -17,6 +17,9 @@ from .context import Context
 
 __all__ = ["Assigned", "Assignment", "assign", "available_in_channels", "conda_candidates", "installed_as"]
 
+_NAMED = 3
+"""How many names a line takes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
@@ -273,6 +276,7 @@ def available_in_channels(context: Context, specs: Iterable[str]) -> dict[str, P
     wanted = tuple(specs)
     if context.conda_settings is None or not wanted:
         return {}
+    context.tell(f"asking {context.channels} for {', '.join(wanted[:_NAMED])}{' …' if wanted[_NAMED:] else ''}")
     found: dict[str, Package] = {}
     for package in context.query_channels(context.conda_settings, wanted):
         found.setdefault(package.name, package)

@@ -7,25 +7,26 @@ from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 
+from jupyter_pkgmgr import names
 from jupyter_pkgmgr.engines.protocol import EngineRequest
 from jupyter_pkgmgr.model import Ecosystem, EnginePlan, Package, Verb
-from jupyter_pkgmgr.model.errors import ConflictError
+from jupyter_pkgmgr.model.errors import ConflictError, PkgError
 
 from .assign import Assignment
 from .context import Context
 from .effects import conda_pins
 
-__all__ = ["ask_conda", "explain", "owned_by", "plan_conda"]
+__all__ = ["ask_conda", "explain", "held_of", "owned_by", "plan_conda"]
 
 
 def plan_conda(context: Context, assignments: Sequence[Assignment]) -> tuple[EnginePlan | None, list[Assignment]]:
     """Plan the conda step; specs that conda turns out to have no solution for, and that may, move to PyPI."""
     try:
         return ask_conda(context, assignments), []
-    except ConflictError:
-        stubborn = _stubborn(context, [item for item in assignments if item.negotiable])
+    except ConflictError as conflict:
+        stubborn = _stubborn(context, [item for item in assignments if _may_move(context, item)])
         if not stubborn:
-            raise
+            return _without_hold(context, assignments, conflict), []
     moved = [
         replace(
             item,
@@ -40,6 +41,21 @@ def plan_conda(context: Context, assignments: Sequence[Assignment]) -> tuple[Eng
     return (ask_conda(context, rest) if rest else None), moved
 
 
+def _may_move(context: Context, item: Assignment) -> bool:
+    """Whether PyPI may take a spec instead. Where the server's packages may be the reason, only what it surely has."""
+    return item.negotiable and (not context.held_by_server or names.known_pypi(item.spec.name))
+
+
+def _without_hold(context: Context, assignments: Sequence[Assignment], conflict: ConflictError) -> EnginePlan:
+    """The plan that the server's packages stand in the way of: they become blockers with a name."""
+    if not context.held_by_server:
+        raise conflict
+    try:
+        return ask_conda(context, assignments, hold=False)
+    except PkgError:
+        raise conflict from None  # it isn't the hold
+
+
 def _stubborn(context: Context, items: Sequence[Assignment]) -> list[Assignment]:
     """The specs that have no solution even alone: found by halves, because a long file has few of them."""
     if not items:
@@ -52,19 +68,26 @@ def _stubborn(context: Context, items: Sequence[Assignment]) -> list[Assignment]
     return []
 
 
-def ask_conda(context: Context, assignments: Sequence[Assignment], extra: Sequence[str] = ()) -> EnginePlan:
-    """Ask the conda engine for a plan: the assigned specs and ``extra`` MatchSpecs that nobody typed."""
+def ask_conda(
+    context: Context, assignments: Sequence[Assignment], extra: Sequence[str] = (), *, hold: bool = True
+) -> EnginePlan:
+    """Ask the conda engine for a plan: the assigned specs and ``extra`` MatchSpecs that nobody typed.
+
+    With ``hold``, what the running server needs stays as it is.
+    """
     choice = context.choose_engine(context, Ecosystem.CONDA)
     removing = context.request.verb is Verb.REMOVE
     request = EngineRequest(
         verb=context.request.verb,
         specs=(*(item.name if removing else item.text for item in assignments), *extra),
         installed=owned_by(context, Ecosystem.CONDA),
+        held=() if removing or not hold else held_of(context, Ecosystem.CONDA),
         pins=_pins(context),
         options=context.request.options,
         conda=context.conda_settings,
         indexes=context.index_settings,
     )
+    context.tell(f"{choice.engine.name} solves with {context.channels}")
     plan = choice.engine.plan(context.environment, request, events=context.events, cancel=context.cancel)
     return explain(plan, {item.name: item.reason for item in assignments})
 
@@ -74,6 +97,11 @@ def _pins(context: Context) -> tuple[str, ...]:
     if context.request.verb is Verb.REMOVE or context.environment.python is None:
         return ()
     return (f"python {context.environment.python.minor}.*", *conda_pins(context))
+
+
+def held_of(context: Context, ecosystem: Ecosystem) -> tuple[Package, ...]:
+    """The packages of one ecosystem that the running server needs as they are."""
+    return tuple(package for package in context.held_by_server.values() if package.ecosystem is ecosystem)
 
 
 def owned_by(context: Context, ecosystem: Ecosystem) -> tuple[Package, ...]:

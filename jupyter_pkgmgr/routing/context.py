@@ -9,22 +9,30 @@ from typing import Protocol
 
 from jupyter_pkgmgr.engines.protocol import Engine
 from jupyter_pkgmgr.environments import CondaSettings, IndexSettings
-from jupyter_pkgmgr.inventory import Inventory, needed, spec_name
+from jupyter_pkgmgr.inventory import Inventory
 from jupyter_pkgmgr.model import (
+    AdminPolicy,
     Cancellation,
     Ecosystem,
     Environment,
+    Event,
+    EventKind,
     EventSink,
     Package,
+    Phase,
     PolicyKind,
     Request,
+    ServerEnvironment,
     ignore_events,
+    redact,
+    short_location,
 )
 
-__all__ = ["ChannelQuery", "Context", "EngineChoice", "IndexMetadata"]
+from .server_packages import closure, server_packages
+
+__all__ = ["ChannelQuery", "Context", "EngineChoice", "IndexMetadata", "held_by_server"]
 
 KERNEL_ROOTS = ("ipykernel", "python", "r-irkernel", "xeus-python")
-SERVER_ROOTS = ("jupyter-pkgmgr", "jupyter-server", "jupyterlab", "notebook")
 
 
 class ChannelQuery(Protocol):
@@ -60,8 +68,25 @@ class Context:
     choose_engine: Callable[[Context, Ecosystem], EngineChoice]
     query_channels: ChannelQuery
     index_metadata: IndexMetadata
+    policy: AdminPolicy = field(default_factory=AdminPolicy)
     events: EventSink = ignore_events
     cancel: Cancellation = field(default_factory=Cancellation)
+
+    def tell(self, message: str) -> None:
+        """Say who is asked next: whoever waits for a plan wants to know what for."""
+        self.events(Event(kind=EventKind.PHASE, phase=Phase.SOLVE, message=redact(message)))
+
+    @cached_property
+    def channels(self) -> str:
+        """The channels as one reads them."""
+        return ", ".join(self.conda_settings.channel_names) if self.conda_settings else ""
+
+    @cached_property
+    def index(self) -> str:
+        """The indexes as one reads them."""
+        indexes = () if self.index_settings.no_index else (self.index_settings.index_url,)
+        places = (*indexes, *self.index_settings.extra_index_urls, *self.index_settings.find_links)
+        return ", ".join(map(short_location, places))
 
     @cached_property
     def conda_owned(self) -> dict[str, Package]:
@@ -80,19 +105,23 @@ class Context:
 
         Without them a plan could saw off the branch that the notebook sits on (DESIGN §5).
         """
-        roots = [*KERNEL_ROOTS, *(SERVER_ROOTS if self.environment.policy(PolicyKind.SERVER) else ())]
-        pending = [package for root in roots for package in self.inventory.find(root)]
-        found: set[tuple[Ecosystem, str]] = set()
-        while pending:
-            package = pending.pop()
-            if package.key not in found:
-                found.add(package.key)
-                pending += self.requirements_of(package)
-        return frozenset(found)
+        return frozenset({*self.inventory.closure(KERNEL_ROOTS), *self.held_by_server})
+
+    @cached_property
+    def held_by_server(self) -> dict[tuple[Ecosystem, str], Package]:
+        """The packages that the running server consists of and needs, by key: they stay exactly as they are."""
+        return held_by_server(self.policy, self.inventory)
 
     def requirements_of(self, package: Package) -> list[Package]:
         """The installed packages that this one depends on directly."""
-        if package.ecosystem is Ecosystem.CONDA:
-            return [found for spec in package.depends if (found := self.inventory.conda(spec_name(spec)))]
-        owners = [self.inventory.distribution(item.name) for item in needed(package.depends, self.markers)]
-        return [owner[0] for owner in owners if owner]
+        return list(self.inventory.requirements(package))
+
+
+def held_by_server(policy: AdminPolicy, inventory: Inventory) -> dict[tuple[Ecosystem, str], Package]:
+    """What must stay as it is because the running server lives in this environment; nothing in any other."""
+    environment = inventory.environment
+    protect = policy.server_environment is ServerEnvironment.PROTECT
+    if not (protect and environment.policy(PolicyKind.SERVER)):
+        return {}
+    markers = dict(environment.python.markers) if environment.python else {}
+    return closure(inventory, server_packages(inventory), markers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -26,7 +26,7 @@ from .assign import Assignment
 from .context import Context
 from .effects import Break, breaks
 
-__all__ = ["check_assignments", "check_changes", "check_policies", "clobber"]
+__all__ = ["check_assignments", "check_changes", "check_policies", "clobber", "server_needs", "touches_server"]
 
 FEW = 3
 """Names that a sentence can take."""
@@ -78,11 +78,37 @@ def check_assignments(context: Context, assignments: Sequence[Assignment]) -> li
         names_python = item.name.lower() == "python" and item.ecosystem is Ecosystem.CONDA
         if names_python and python and not _admits_minor(item.spec, python.minor):
             blockers.append(_python_minor(python.minor, item.spec.version.lstrip("=<>!~ ")))
+        if held := _held_by_server(context, item):
+            blockers.append(server_needs([held]))
         owner = context.conda_owned.get(canonicalize_name(item.name)) if item.name else None
         only_extras = item.spec.kind is SpecKind.NAME and item.spec.extras  # what conda owns is held: it may well do
         if item.ecosystem is Ecosystem.PYPI and owner and not only_extras and not context.request.options.force:
             blockers.append(clobber(item.name, owner))
     return blockers
+
+
+def _held_by_server(context: Context, item: Assignment) -> Package | None:
+    """The package of the running server that an assignment would change; extras may be added to it."""
+    if not item.name or item.spec.extras:
+        return None
+    name = canonicalize_name(item.name) if item.ecosystem is Ecosystem.PYPI else item.name.lower()
+    return context.held_by_server.get((item.ecosystem, name))
+
+
+def server_needs(packages: Sequence[Package]) -> Notice:
+    """The blocker for changes of what the running Jupyter server consists of."""
+    names = [package.name for package in packages]
+    return Notice(
+        reference="server-needs-it",
+        message=f"the running Jupyter server needs {_few(names)} as {'it is' if len(names) == 1 else 'they are'}",
+        note="this is the server's own environment: packages may be added, but what the server runs stays unchanged",
+        hint=f"stop the server to change {names[0]}, or work in an environment of its own with a kernel for it",
+        packages=tuple(names),
+    )
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
 
 
 def _admits_minor(spec: Spec, minor: str) -> bool:
@@ -157,27 +183,33 @@ def _mend(context: Context, broken: Break) -> str | None:
 
 
 def _protected(context: Context, changes: Sequence[Change]) -> list[Notice]:
-    """One blocker for everything that the running kernel couldn't start again without."""
+    """One blocker for everything that the running server must keep, one for what the kernel couldn't start without."""
     arriving = {canonicalize_name(change.after.name) for change in changes if change.after is not None}
+    named_first = sorted(changes, key=lambda change: not change.requested)
+    servers = [change.package for change in named_first if touches_server(change, context.held_by_server)]
     gone = [
-        change
-        for change in changes
+        change.package.name
+        for change in named_first
         if change.action is Action.REMOVE
         and change.package.key in context.protected
+        and change.package.key not in context.held_by_server
         and canonicalize_name(change.package.name) not in arriving
     ]
-    if not gone:
-        return []
-    names = [change.package.name for change in sorted(gone, key=lambda change: not change.requested)]
-    shown = ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
-    return [
-        Notice(
+    blockers = [server_needs(servers)] if servers else []
+    if gone:
+        notice = Notice(
             reference="kernel-needs-it",
-            message=f"the running kernel needs {shown}; without that it couldn't start again",
-            hint=f"%pkg why {names[0]} shows what for",
-            packages=tuple(names),
+            message=f"the running kernel needs {_few(gone)}; without that it couldn't start again",
+            hint=f"%pkg why {gone[0]} shows what for",
+            packages=tuple(gone),
         )
-    ]
+        blockers.append(notice)
+    return blockers
+
+
+def touches_server(change: Change, held: Mapping[tuple[Ecosystem, str], Package]) -> bool:
+    """Whether a change is one of a package that the server must keep; something that is added is none."""
+    return change.before is not None and change.before.key in held
 
 
 def _python_minor(now: str, wanted: str) -> Notice:

@@ -153,6 +153,7 @@ def _needs(
     """
     packages: list[Package] = [change.after for change in staying if change.after is not None]
     indexed = [item for item in packages if item.origin.kind in (OriginKind.INDEX, OriginKind.UNKNOWN)]
+    context.tell(f"reading from {context.index} what the packages need")
     metadata = context.index_metadata({package.name: package.version for package in indexed})
     by_name: dict[str, tuple[str, ...]] = {canonicalize_name(name): lines for name, lines in metadata.items()}
     by_name |= wheels

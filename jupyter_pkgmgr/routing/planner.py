@@ -9,8 +9,9 @@ from dataclasses import replace
 from jupyter_pkgmgr.model import Action, Ecosystem, EnginePlan, Notice, Plan, SpecKind, Step, Verb
 from jupyter_pkgmgr.model.errors import EnvironmentProblem, PackageNotFoundError, PkgError
 
+from .administration import check_indexes, check_request, check_what_comes, under_policy
 from .assign import Assigned, Assignment, assign
-from .conda_step import plan_conda
+from .conda_step import owned_by, plan_conda
 from .context import Context
 from .guards import check_assignments, check_changes, check_policies
 from .mixed import plan_both
@@ -26,9 +27,11 @@ def make_plan(context: Context) -> Plan:
     Raises
     ------
     PkgError
-        If there is no plan: unknown packages, no solution, a channel that is down. What could be done but
-        mustn't is no error: it comes back as the plan's blockers.
+        If there is no plan: unknown packages, no solution, a channel that is down, or a request that the
+        administrator doesn't allow. What could be done but mustn't is no error: it comes back as the plan's blockers.
     """
+    context = under_policy(context)
+    check_request(context)
     assigned = assign(context)
     blockers = check_assignments(context, assigned.assignments)
     engine_plans: list[EnginePlan] = []
@@ -56,7 +59,7 @@ def make_plan(context: Context) -> Plan:
         warnings=_unique(
             policy_warnings, assigned.warnings, *(plan.warnings for plan in engine_plans), change_warnings
         ),
-        blockers=_unique(policy_blockers, blockers, change_blockers),
+        blockers=_unique(policy_blockers, check_what_comes(context, changes), blockers, change_blockers),
     )
 
 
@@ -73,8 +76,9 @@ def _engine_plans(context: Context, assigned: Assigned) -> tuple[list[EnginePlan
         pypi += moved
     if context.environment.python is None and pypi:
         raise _no_python(context, pypi)
-    if context.environment.python is None or not (pypi or update_all):
+    if context.environment.python is None or not (pypi or (update_all and owned_by(context, Ecosystem.PYPI))):
         return _conda_plans(context, conda_plan), []
+    check_indexes(context)
     conda_plan, step = plan_both(context, conda, pypi, conda_plan)
     return [*_conda_plans(context, conda_plan), step.plan], list(step.blockers)
 

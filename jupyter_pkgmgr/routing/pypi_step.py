@@ -14,7 +14,7 @@ from jupyter_pkgmgr.model import Action, Change, Ecosystem, EnginePlan, Environm
 from jupyter_pkgmgr.model.errors import CatalogError, ConflictError, PkgError
 
 from .assign import Assignment
-from .conda_step import explain, owned_by
+from .conda_step import explain, held_of, owned_by
 from .context import Context
 from .effects import Break, breaks
 from .guards import clobber
@@ -49,7 +49,8 @@ def plan_pypi(context: Context, assignments: Sequence[Assignment], conda_changes
             except PkgError:
                 raise conflict from None  # it isn't the hold
             overwritten = [change.package for change in plan.changes if _owner(context, change.package.name)]
-            if not overwritten:
+            servers = [change for change in plan.changes if change.package.key in context.held_by_server]
+            if not overwritten and not servers:
                 raise conflict from None
             return PyPIStep(plan=plan, blockers=tuple(_clobbers(context, overwritten)))
         plan = _keep_whole(context, environment, assignments, held, plan, conda_changes)
@@ -98,24 +99,33 @@ def _ask(
         options=context.request.options,
         indexes=context.index_settings,
     )
+    if not removing:
+        context.tell(f"{choice.engine.name} asks {context.index}")
     plan = choice.engine.plan(environment, request, events=context.events, cancel=context.cancel)
     return explain(plan, {item.name: item.reason for item in assignments if item.name})
 
 
 def _held(context: Context, assignments: Sequence[Assignment], conda_changes: Sequence[Change]) -> tuple[Package, ...]:
-    """Every distribution that conda owns, at its version; but not those that the user forces PyPI to overwrite."""
-    if not context.environment.is_conda or context.request.verb is Verb.REMOVE:
+    """Every distribution that conda owns, at its version, and what the running server needs.
+
+    Not those that the user forces PyPI to overwrite.
+    """
+    if context.request.verb is Verb.REMOVE:
         return ()
+    servers = held_of(context, Ecosystem.PYPI)
+    if not context.environment.is_conda:
+        return servers
     forced = (
         {canonicalize_name(item.name) for item in assignments if item.spec.kind is SpecKind.NAME}
         if context.request.options.force
         else set()
     )
-    return tuple(
+    condas = (
         Package(name=name, version=version, ecosystem=Ecosystem.CONDA)
         for name, version in sorted(distributions_after(context.inventory, conda_changes).items())
         if name not in forced
     )
+    return (*condas, *servers)
 
 
 def _owner(context: Context, name: str) -> Package | None:

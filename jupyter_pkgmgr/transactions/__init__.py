@@ -1,12 +1,15 @@
 """A plan being applied: check, apply, verify; what was done, and taking it back."""
 
-from .apply import apply_plan
+from .apply import apply_plan, refuse_blocked
 from .doctor import examine
-from .history import Entry, Result, in_force, read_entries
+from .history import Entry, Result, in_force, read_entries, record_verdict
+from .limits import read_limits
 from .locks import Owner
+from .overwritten import overlaps
 from .recover import Recovered, is_unfinished, recover
 from .transaction import hold
 from .undo import UndoPlan, apply_undo, plan_undo
+from .verdicts import make_verdict
 
 __all__ = [
     "Entry",
@@ -20,7 +23,12 @@ __all__ = [
     "hold",
     "in_force",
     "is_unfinished",
+    "make_verdict",
+    "overlaps",
     "plan_undo",
     "read_entries",
+    "read_limits",
+    "record_verdict",
     "recover",
+    "refuse_blocked",
 ]

@@ -15,7 +15,10 @@ from jupyter_pkgmgr.inventory import Inventory, fingerprint, read_inventory
 from jupyter_pkgmgr.model import Action, Cancellation, Environment, Event, EventKind, EventSink, Outcome, Phase, Plan
 from jupyter_pkgmgr.model.errors import PlanBlockedError, PlanOutdatedError
 
+from .kernel_stack import check_kernel_stack, stack_at_risk
+from .limits import read_limits
 from .locks import Owner, cache_lock
+from .overwritten import at_risk, check_overwritten
 from .touched import changed_in_place, going_away
 from .transaction import hold, transaction
 from .verify import verify
@@ -56,6 +59,8 @@ def apply_plan(
     ------
     PlanBlockedError
         If the plan has blockers.
+    UsageError
+        If the settings make no sense.
     PlanOutdatedError
         If the environment changed since the plan was made, and can't be made again.
     PkgError
@@ -63,25 +68,34 @@ def apply_plan(
         was before, and the message says so.
     """
     refuse_blocked(plan)
+    read_limits()  # a setting that makes no sense is to be told now, not when all is done
     with hold(plan.environment, owner, events=events, cancel=cancel):
         plan, before = _current(plan, before, replan)
         started = time.monotonic()
         if plan.is_empty:  # by now; somebody else has done it
             return Outcome(plan=plan, seconds=0.0, fingerprint=before.fingerprint)
         going = _files_that_go(plan, before)
-        with transaction(
-            plan, owner, linked=going_away(plan, before), copied=changed_in_place(plan, before.environment)
-        ) as work:
+        stands = stack_at_risk(plan, before, cancel)
+        linked = (*going_away(plan, before), *at_risk(plan, before.environment))
+        with transaction(plan, owner, linked=linked, copied=changed_in_place(plan, before.environment)) as work:
             _run(plan, engines, owner, events, cancel)
             events(Event(kind=EventKind.PHASE, phase=Phase.VERIFY))
             after = read_inventory(plan.environment)
             verify(plan, before, after)
+            overwritten = check_overwritten(plan, before, after, work)
+            if stands:
+                check_kernel_stack(plan, after, cancel)
             work.fingerprint = after.fingerprint
     return Outcome(
         plan=plan,
         seconds=time.monotonic() - started,
         fingerprint=after.fingerprint,
-        changed_files=tuple(path for path, digest in going.items() if digest is None or digest != _digest(path)),
+        changed_files=(
+            *(path for path, digest in going.items() if digest is None or digest != _digest(path)),
+            *overwritten.files,
+        ),
+        transaction=work.id,
+        warnings=overwritten.warnings,
     )
 
 

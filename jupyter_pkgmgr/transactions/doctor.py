@@ -13,6 +13,7 @@ from .history import ENTRY, Entry, Result, in_force, read_entries, read_files, s
 from .locks import Owner, living_holder
 from .recover import is_unfinished, recover
 from .state import State, state_of
+from .verify import installed
 
 __all__ = ["examine"]
 
@@ -174,18 +175,12 @@ def _missed(entries: Sequence[Entry], inventory: Inventory) -> tuple[list[Packag
             left.setdefault(change.package.key, change.after)
     wanted, lines = [], []
     for package in filter(None, left.values()):
-        now = _installed(inventory, package)
+        now = installed(inventory, package)
         if now is None or now.version != package.version:
             wanted.append(package)
             became = f"is {now.version} now" if now else "is gone"
             lines.append(f"{package.name} {package.version} {became}")
     return wanted, lines
-
-
-def _installed(inventory: Inventory, package: Package) -> Package | None:
-    if package.ecosystem is Ecosystem.CONDA:
-        return inventory.conda(package.name)
-    return inventory.pypi(package.name)
 
 
 def _newer(inventory: Inventory, time_ns: int) -> Iterator[Package]:

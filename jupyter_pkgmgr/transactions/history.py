@@ -17,10 +17,13 @@ from typing import Any
 import msgspec
 
 from jupyter_pkgmgr.model import SCHEMA, Change, Environment, Package, to_json
+from jupyter_pkgmgr.model.errors import EnvironmentProblem, UsageError
 
+from .limits import Limits, read_limits
 from .manifest import Manifest
-from .snapshot import BEFORE, Snapshot, is_unchanged, remove_tree
-from .state import State, state_of, write_durably
+from .snapshot import BEFORE, Kept, Snapshot, is_unchanged, remove_tree
+from .state import State, state_of, write_durably, write_whole
+from .verdicts import Verdict, read_verdict, write_verdict
 
 __all__ = [
     "Entry",
@@ -29,9 +32,12 @@ __all__ = [
     "Signature",
     "file_changes",
     "in_force",
+    "is_usable",
     "prune",
     "read_entries",
+    "read_entry",
     "read_files",
+    "record_verdict",
     "signature",
     "slim",
     "write_entry",
@@ -40,10 +46,8 @@ __all__ = [
 
 ENTRY, FILES = "entry.json", "files.json"
 _DROPPED = f"{BEFORE}.dropped"
-KEEP = 20
-"""Snapshots that are kept."""
-MAX_BYTES = 2 * 1024**3
-"""Bytes that all snapshots together may hold."""
+WITHOUT_KERNEL = frozenset({"cli"})
+"""Faces that have no kernel of their own to ask for the restart verdict."""
 
 
 class Result(StrEnum):
@@ -80,6 +84,8 @@ class Entry:
     """``kernel``, ``terminal``, …"""
     command: str = ""
     """What was typed, redacted."""
+    job: str = ""
+    """The job that it was part of, where there was one."""
     prefix: str = ""
     changes: tuple[Change, ...] = ()
     result: Result = Result.COMMITTED
@@ -91,6 +97,11 @@ class Entry:
     fingerprint: str = ""
     """Of the inventory that it left: if the environment has another one now, somebody else changed it since."""
     snapshot_bytes: int = 0
+    verdict: str = ""
+    """Whether its kernel had to be restarted: ``none``, ``recommended`` or ``required``; ``no-kernel`` where none
+    was there to ask, ``unknown`` where it didn't tell, empty where nothing was changed. Read from its own file."""
+    verdict_modules: tuple[str, ...] = ()
+    """The loaded modules that are the reason."""
     has_snapshot: bool = False
     """Whether its ``before/`` is still there. Looked at when read, whatever the file says."""
 
@@ -143,6 +154,14 @@ def signature(path: str | os.PathLike[str]) -> Signature | None:
     return Signature(kind, mode, found.st_size, found.st_mtime_ns)
 
 
+def is_usable(folder: Path, kept: Kept) -> bool:
+    """Whether what was kept is still there and as it was; what was copied is checked when it is put back."""
+    if kept.number < 0:
+        return True
+    now = signature(os.path.join(folder, BEFORE, str(kept.number)))  # noqa: PTH118  called for thousands of paths
+    return now is not None and (now.type, now.size, now.mtime_ns) == ("file", kept.size, kept.mtime_ns)
+
+
 def file_changes(state: State, transaction: Path, before: Manifest, after: Manifest, snapshot: Snapshot) -> FileChanges:
     """What a transaction did to the files; bytecode aside, which Python makes and drops as it likes.
 
@@ -183,14 +202,14 @@ def _slim(package: Package | None) -> Package | None:
     return replace(package, depends=(), summary="", license="", size=None, location=None)
 
 
-def write_entry(folder: Path, entry: Entry, *, after: Iterable[Path] = ()) -> None:
-    """Write a transaction's ``entry.json``; on the disk when it returns, as is what had to be there before it."""
+def write_entry(folder: Path, entry: Entry, *, durably: bool = True) -> None:
+    """Write a transaction's ``entry.json``, whole or not at all; on the disk when it returns, unless told otherwise."""
     document = {"schema": SCHEMA, **to_json(replace(entry, changes=tuple(map(slim, entry.changes))))}
-    write_durably(folder / ENTRY, msgspec.json.encode(document), after=after)
+    (write_durably if durably else write_whole)(folder / ENTRY, msgspec.json.encode(document))
 
 
 def write_files(folder: Path, files: FileChanges) -> None:
-    """Write a transaction's ``files.json``, which is of no meaning before the entry is there: that one syncs it."""
+    """Write a transaction's ``files.json``, which is of no meaning before the entry is there."""
     (folder / FILES).write_bytes(msgspec.json.encode(files))
 
 
@@ -205,7 +224,35 @@ def read_files(folder: Path) -> FileChanges | None:
 
 def read_entries(environment: Environment) -> tuple[Entry, ...]:
     """Everything that was done to the environment through us, newest first."""
-    return tuple(_read_entry(folder) for folder in _ended(state_of(environment)))
+    return tuple(_judged(read_entry(folder), folder) for folder in _ended(state_of(environment)))
+
+
+def record_verdict(environment: Environment, transaction: str, verdict: Verdict) -> None:
+    """Keep what the kernel said about a transaction that was committed.
+
+    Raises
+    ------
+    UsageError
+        If this environment has no such transaction.
+    PkgError
+        If it can't be written.
+    """
+    folder = next((folder for folder in _ended(state_of(environment)) if folder.name == transaction), None)
+    if folder is None or not read_entry(folder).committed:
+        raise UsageError(f"no change of this environment has the ID {transaction!r}", reference="no-such-transaction")
+    try:
+        write_verdict(folder, verdict)
+    except OSError as error:
+        raise EnvironmentProblem(f"the restart verdict can't be kept: {error.strerror}") from error
+
+
+def _judged(entry: Entry, folder: Path) -> Entry:
+    if not entry.committed:
+        return entry
+    verdict = read_verdict(folder)
+    if verdict is None:
+        return replace(entry, verdict="no-kernel" if entry.face in WITHOUT_KERNEL else "unknown")
+    return replace(entry, verdict=verdict.level, verdict_modules=verdict.modules)
 
 
 def in_force(entries: Iterable[Entry]) -> frozenset[str]:
@@ -228,8 +275,8 @@ def _ended(state: State) -> list[Path]:
     return [folder for folder in folders if (folder / ENTRY).exists()]
 
 
-def _read_entry(folder: Path) -> Entry:
-    """One entry; a damaged one says so in its place, so that it neither hides nor breaks the others."""
+def read_entry(folder: Path) -> Entry:
+    """The entry in a folder; a damaged one says so in its place, so that it neither hides nor breaks the others."""
     try:
         document = msgspec.json.decode((folder / ENTRY).read_bytes(), type=dict[str, Any])
         version = document.pop("schema")
@@ -248,11 +295,18 @@ def _path(type_: type, value: Any) -> Any:
 # --- how long snapshots are kept -----------------------------------------------------------------------------------
 
 
-def prune(environment: Environment, *, keep: int = KEEP, max_bytes: int = MAX_BYTES) -> tuple[str, ...]:
-    """Drop the oldest snapshots, never that of the newest committed transaction; returns whose were dropped."""
+def prune(environment: Environment, limits: Limits | None = None) -> tuple[str, ...]:
+    """Drop the oldest snapshots, never that of the newest committed transaction; returns whose were dropped.
+
+    Raises
+    ------
+    UsageError
+        If ``limits`` aren't given, and the user's settings make no sense.
+    """
+    limits = limits or read_limits()
     folders = _ended(state_of(environment))
     kept = [folder for folder in folders if (folder / BEFORE).is_dir()]
-    dropped = tuple(_superfluous(map(_read_entry, kept), keep=keep, max_bytes=max_bytes))
+    dropped = tuple(_superfluous(map(read_entry, kept), limits))
     for folder in folders:
         # Renamed first: a snapshot that is half gone must not look like one that can be used.
         gone = folder / _DROPPED
@@ -263,7 +317,7 @@ def prune(environment: Environment, *, keep: int = KEEP, max_bytes: int = MAX_BY
     return dropped
 
 
-def _superfluous(entries: Iterable[Entry], *, keep: int, max_bytes: int) -> Iterator[str]:
+def _superfluous(entries: Iterable[Entry], limits: Limits) -> Iterator[str]:
     """The ids of those, of entries newest first, whose snapshot is one too many."""
     kept = size = 0
     committed = False
@@ -275,5 +329,5 @@ def _superfluous(entries: Iterable[Entry], *, keep: int, max_bytes: int) -> Iter
         committed |= entry.committed
         kept += 1
         size += entry.snapshot_bytes
-        if not newest and (kept > keep or size > max_bytes):
+        if not newest and (kept > limits.keep or size > limits.max_bytes):
             yield entry.id

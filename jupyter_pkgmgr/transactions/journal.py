@@ -12,18 +12,21 @@ Why whatever stops us, whenever, leaves the state before or the state after with
    whole or not at all (unlink, mkdir, rename over the place). A rollback that is stopped is therefore begun again
    from the start, and does what is left. Temporary files of its own aren't in the manifest: the next one deletes
    them like any other addition.
-3. ``entry.json`` is the one point that decides. It appears by a rename, synced: as ``committed`` after the changes
-   were verified and ``files.json`` was on the disk, or as rolled back after every folder that the rollback touched
-   was synced. A journal whose transaction has an entry is finished; all that is left is to remove it.
+3. ``entry.json`` is the one point that decides. It appears by a rename: as ``committed`` after the changes were
+   verified and ``files.json`` was written, or as rolled back after every folder that the rollback touched was synced.
+   A journal whose transaction has an entry is finished, and is put away as ``settling.json``.
 4. Only the holder of the environment's lock writes any of it. The kernel gives the lock back when the last process
    that has its descriptor is gone, engines included, so nobody rolls back under an engine's hands.
 
-After a power failure a disk may have lost what an *engine* wrote shortly before, though the entry says committed:
-engines don't sync what they install, and neither do we for them. The doctor finds such files.
+So far for a process that is killed: what it wrote, the system has. When the power goes the disk has what was synced:
+before the engine begins that is all of 1, and a rollback finds what it needs. What engines install nobody has synced
+when the entry says committed; until it is on the disk, what 1 wrote stays, and :mod:`.settling` says what for. The
+guarantee then is all or nothing of each change, not that the one of the last moments is there: the history says so.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,12 +37,11 @@ import msgspec
 from jupyter_pkgmgr.model import SCHEMA, to_json
 from jupyter_pkgmgr.model.errors import EnvironmentProblem
 
-from .history import ENTRY, FILES, Entry, FileChanges, slim, write_entry, write_files
+from .history import ENTRY, Entry, FileChanges, slim, write_entry, write_files
 from .state import State, sync_folder, write_durably
 
-__all__ = ["MANIFEST", "Journal", "finish", "is_ended", "read_journal", "remove_journal", "write_journal"]
+__all__ = ["Journal", "finish", "is_ended", "put_away", "read_journal", "remove_journal", "write_journal"]
 
-MANIFEST = "manifest"
 _COPY = "journal.json"
 
 
@@ -54,7 +56,10 @@ class Journal:
     """The environment's."""
     base: str
     roots: tuple[str, ...]
-    state: str = "applying"
+    boot: str = ""
+    """The boot of the machine in which it began."""
+    inode: int = 0
+    """Of the transaction's folder: in a copy of the environment it is another one."""
 
     @property
     def id(self) -> str:
@@ -73,12 +78,12 @@ def write_journal(state: State, journal: Journal, *, after: Iterable[Path]) -> N
     entry = replace(journal.entry, changes=tuple(map(slim, journal.entry.changes)))
     data = msgspec.json.encode({"schema": SCHEMA, **to_json(replace(journal, entry=entry))})
     folder = state.of(journal.id)
-    (folder / _COPY).write_bytes(data)
-    write_durably(state.journal, data, after=(*after, folder / _COPY, folder, state.transactions))
+    (folder / _COPY).write_bytes(data)  # of use when the journal is damaged by hand; that doesn't need a sync
+    write_durably(state.journal, data, after=(*after, folder, state.transactions))
 
 
-def read_journal(state: State) -> Journal | None:
-    """The unfinished transaction; ``None`` if there is none. Costs one failed ``open`` then.
+def read_journal(state: State, path: Path) -> Journal | None:
+    """What :attr:`State.journal` or :attr:`State.settling` says; ``None`` if it isn't there: one failed ``open``.
 
     Raises
     ------
@@ -86,21 +91,21 @@ def read_journal(state: State) -> Journal | None:
         If there is one, but neither the journal nor the copy in its folder can be read.
     """
     try:
-        data = state.journal.read_bytes()
+        data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise _damaged(state, error.strerror or str(error)) from error
+        raise _damaged(state, path, error.strerror or str(error)) from error
     try:
         return _decode(data)
     except _UNREADABLE as error:
         newest = max(_folders(state), default=None, key=lambda folder: folder.name)
         if newest is None:
-            raise _damaged(state, str(error)) from error
+            raise _damaged(state, path, str(error)) from error
         try:
             return _decode((newest / _COPY).read_bytes())
         except (OSError, *_UNREADABLE) as second:
-            raise _damaged(state, str(second)) from second
+            raise _damaged(state, path, str(second)) from second
 
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, AttributeError, KeyError, TypeError)
@@ -122,11 +127,11 @@ def _folders(state: State) -> list[Path]:
     return list(state.transactions.iterdir()) if state.transactions.is_dir() else []
 
 
-def _damaged(state: State, why: str) -> EnvironmentProblem:
+def _damaged(state: State, path: Path, why: str) -> EnvironmentProblem:
     return EnvironmentProblem(
         f"a change of {state.base} was interrupted, and its journal can't be read",
         reference="journal-damaged",
-        context=(f"{state.journal}: {why}",),
+        context=(f"{path}: {why}",),
         note="what is there now may be half of the change; nothing is touched",
         hint="delete that file to go on with what is there, then %pkg doctor",
     )
@@ -138,11 +143,17 @@ def is_ended(state: State, journal: Journal) -> bool:
 
 
 def finish(state: State, entry: Entry, files: FileChanges) -> None:
-    """Commit: write the entry, which decides, then remove the journal. If that one comes back it is ended already."""
+    """Commit: write the entry, which decides, then put the journal away. Nothing is synced: see :mod:`.settling`."""
     folder = state.of(entry.id)
     write_files(folder, files)
-    write_entry(folder, entry, after=(folder / FILES,))
-    state.journal.unlink(missing_ok=True)
+    write_entry(folder, entry, durably=False)
+    put_away(state)
+
+
+def put_away(state: State) -> None:
+    """End a transaction that has been decided; its journal is kept until what it did is on the disk."""
+    with contextlib.suppress(FileNotFoundError):
+        state.journal.replace(state.settling)
 
 
 def remove_journal(state: State) -> None:

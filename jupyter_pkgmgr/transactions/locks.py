@@ -48,7 +48,17 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-__all__ = ["STATE", "Lock", "Owner", "cache_lock", "living_holder", "prefix_lock", "state_folder"]
+__all__ = [
+    "STATE",
+    "Lock",
+    "Owner",
+    "attempt_lock",
+    "cache_lock",
+    "living_holder",
+    "prefix_lock",
+    "release_lock",
+    "state_folder",
+]
 
 STATE = ".jupyter_pkgmgr"
 """Name of the folder that holds everything we keep about an environment, inside it."""
@@ -74,9 +84,11 @@ class Owner:
     command: str
     started: str
     """ISO 8601, UTC."""
+    job: str = ""
+    """The job that it is part of, where there is one."""
 
     @classmethod
-    def here(cls, *, face: str = "", command: str = "") -> Owner:
+    def here(cls, *, face: str = "", command: str = "", job: str = "") -> Owner:
         """The running process, now."""
         return cls(
             pid=os.getpid(),
@@ -85,6 +97,7 @@ class Owner:
             face=face,
             command=redact(command),
             started=datetime.now(UTC).isoformat(timespec="seconds"),
+            job=job,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -174,7 +187,7 @@ def _locked(path: Path, owner: Owner, subject: str, *, events: EventSink, cancel
     lock: Lock | None = None
     try:
         cancel.check()
-        while (lock := _attempt(path, owner, subject)) is None:
+        while (lock := attempt_lock(path, owner, subject)) is None:
             if (message := _waiting(path, subject)) != told:
                 told = message
                 events(Event(kind=EventKind.WAITING, message=message + _left_running(path)))
@@ -188,11 +201,11 @@ def _locked(path: Path, owner: Owner, subject: str, *, events: EventSink, cancel
         yield lock
     finally:
         if lock is not None:
-            _release(lock)
+            release_lock(lock)
 
 
-def _attempt(path: Path, owner: Owner, subject: str) -> Lock | None:
-    """Take the lock if it is free. Its file is opened anew each time, as it may be another than before."""
+def attempt_lock(path: Path, owner: Owner, subject: str) -> Lock | None:
+    """Take the lock if it is free, at once. Its file is opened anew each time, as it may be another than before."""
     descriptor = -1
     try:
         descriptor = _open(path)
@@ -273,7 +286,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _release(lock: Lock) -> None:
+def release_lock(lock: Lock) -> None:
     """Give the lock back, even where a daemon that an engine left behind has inherited it."""
     try:
         with contextlib.suppress(OSError):  # a disk that went read-only meanwhile: the lock ends all the same

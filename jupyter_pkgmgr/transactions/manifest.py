@@ -10,25 +10,33 @@ drops it as it likes), other environments and package caches that lie inside thi
 
 from __future__ import annotations
 
+import contextlib
+import operator
 import os
 import stat
 import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from .locks import STATE
-from .state import State, name_in_place
+from .state import State, name_in_place, write_whole
 
-__all__ = ["Folder", "Manifest", "is_left_out"]
+__all__ = ["MANIFEST", "MANIFEST_CHANGES", "Folder", "Manifest", "is_left_out"]
+
+MANIFEST, MANIFEST_CHANGES = "manifest", "manifest.changes"
+"""The files of a saved manifest."""
 
 RACY = 2_000_000_000
 """Nanoseconds: a folder that changed so short ago could change again without a change of its stamp."""
-_VERSION = 1
+_VERSION = 2
+_MANY = 64
+"""Folders that may be different from the full manifest; more when that is a long one."""
 _NEVER = frozenset({STATE, "__pycache__"})
 _NEVER_ON_TOP = frozenset({".lock", "conda-bld", "envs", "pkgs"})
 _ENVIRONMENTS = frozenset({"conda-meta", "pyvenv.cfg"})
@@ -47,11 +55,37 @@ class Folder(msgspec.Struct, array_like=True, frozen=True):
     folders: tuple[str, ...]
 
 
-class Manifest(msgspec.Struct, frozen=True):
-    """Every folder below the roots by its place."""
+class _Full(msgspec.Struct, frozen=True):
+    """Every folder, as ``manifest`` has it. The file is written once, and shared by hard links from then on."""
 
     folders: dict[str, Folder]
     version: int = _VERSION
+
+
+class _Changes(msgspec.Struct, frozen=True):
+    """What is different since the full one was written, as ``manifest.changes`` has it."""
+
+    check: int
+    """CRC-32 of the full one's file."""
+    folders: dict[str, Folder]
+    gone: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written:
+    """A full manifest that is on the disk."""
+
+    folders: dict[str, Folder]
+    check: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Every folder below the roots by its place."""
+
+    folders: dict[str, Folder]
+    written: _Written | None = field(default=None, compare=False, repr=False)
+    """What it can be saved as the difference to."""
 
     @classmethod
     def scan(cls, state: State, *, known: Manifest | None = None) -> Manifest:
@@ -73,20 +107,55 @@ class Manifest(msgspec.Struct, frozen=True):
             found[place] = folder
             below = f"{place}/" if place else ""
             waiting.extend(below + name for name in folder.folders if below + name not in found)
-        return cls(folders=found)
+        return cls(found, known.written if known else None)
 
     @classmethod
-    def load(cls, path: Path) -> Manifest | None:
-        """Read what :meth:`save` wrote; ``None`` if it isn't there, is damaged or of another version."""
+    def load(cls, home: Path) -> Manifest | None:
+        """Read what :meth:`save` left; ``None`` if it isn't there, is damaged or of another version."""
         try:
-            manifest = msgspec.msgpack.decode(zlib.decompress(path.read_bytes()), type=cls)
+            stamps = _stamps(home)
+            if _last is not None and _last[0] == stamps:
+                return _last[1]
+            data = (home / MANIFEST).read_bytes()
+            full = msgspec.msgpack.decode(zlib.decompress(data), type=_Full)
+            changes = msgspec.msgpack.decode((home / MANIFEST_CHANGES).read_bytes(), type=_Changes)
         except (OSError, zlib.error, msgspec.MsgspecError, UnicodeDecodeError):
             return None
-        return manifest if manifest.version == _VERSION else None
+        if full.version != _VERSION or changes.check != zlib.crc32(data):
+            return None
+        folders = full.folders | changes.folders
+        for place in changes.gone:
+            folders.pop(place, None)
+        manifest = cls(folders, _Written(folders=full.folders, check=changes.check))
+        _remember(stamps, manifest)
+        return manifest
 
-    def encode(self) -> bytes:
-        """The manifest as bytes."""
-        return zlib.compress(msgspec.msgpack.encode(self), 1)
+    def save(self, home: Path) -> Manifest:
+        """Write ``manifest``, where too much is different from the one that is there, and ``manifest.changes``.
+
+        Returns what to go on with: it knows what is written.
+        """
+        written, changes = self.written, self._changes()
+        if written is None or changes is None or not (home / MANIFEST).exists():
+            data = zlib.compress(msgspec.msgpack.encode(_Full(folders=self.folders)), 1)
+            write_whole(home / MANIFEST, data)
+            written = _Written(folders=self.folders, check=zlib.crc32(data))
+            changes = _Changes(check=written.check, folders={}, gone=())
+        write_whole(home / MANIFEST_CHANGES, msgspec.msgpack.encode(changes))
+        manifest = Manifest(self.folders, written)
+        _remember(_stamps(home), manifest)
+        return manifest
+
+    def _changes(self) -> _Changes | None:
+        """``None`` if it is better written in full."""
+        if self.written is None:
+            return None
+        full = self.written.folders
+        different = {place: folder for place, folder in self.folders.items() if full.get(place) is not folder}
+        gone = tuple(full.keys() - self.folders.keys())
+        if len(different) + len(gone) > _MANY + len(full) // 4:
+            return None
+        return _Changes(check=self.written.check, folders=different, gone=gone)
 
     def __contains__(self, place: object) -> bool:
         """Whether there was anything at a place."""
@@ -110,6 +179,8 @@ def _surplus(one: Manifest, other: Manifest) -> Iterator[str]:
     """The places that only the one has."""
     for place, folder in one.folders.items():
         there = other.folders.get(place)
+        if there is folder:
+            continue
         if there is None:
             yield place
             yield from (f"{place}/{name}" if place else name for name in folder.files)
@@ -119,21 +190,23 @@ def _surplus(one: Manifest, other: Manifest) -> Iterator[str]:
 
 def _still_there(state: State, known: Manifest) -> tuple[dict[str, Folder], list[str]]:
     """The folders that haven't changed, and the places of those that have to be read. One flat loop, for its speed."""
-    found: dict[str, Folder] = {}
+    found = known.folders.copy()
     changed: list[str] = []
     links: set[str] = set()
-    base = state.path("") + os.sep
-    for place, folder in known.folders.items():
-        try:
-            own = os.stat(base + place if place.isascii() else state.path(place), follow_symlinks=not place)
-        except (FileNotFoundError, NotADirectoryError):
-            continue  # and nothing is found below it either
-        if folder.stamp == _stamp(own):
-            found[place] = folder
-        elif stat.S_ISDIR(own.st_mode):
-            changed.append(place)
-        else:
-            links.add(place)
+    with _opened(state.base) as (above, descriptor):
+        for place, folder in known.folders.items():
+            try:
+                own = os.lstat(above + (place or ".") if place.isascii() else state.path(place), dir_fd=descriptor)
+            except (FileNotFoundError, NotADirectoryError):
+                del found[place]  # and nothing is found below it either
+                continue
+            if folder.stamp == _stamp(own):
+                continue
+            del found[place]
+            if stat.S_ISDIR(own.st_mode):
+                changed.append(place)
+            else:
+                links.add(place)
     roots = [root for root in state.roots if root not in known.folders]
     if not links:
         return found, [*changed, *roots]
@@ -182,6 +255,38 @@ def _names(path: str, place: str) -> tuple[list[str], list[str]]:
     return files, folders
 
 
-def _stamp(own: os.stat_result) -> tuple[int, int]:
-    """What changes whenever the folder does. Nobody can set the ctime back; on Windows it is something else."""
-    return own.st_ino, own.st_mtime_ns if sys.platform == "win32" else own.st_ctime_ns
+@contextlib.contextmanager
+def _opened(base: str) -> Iterator[tuple[str, int | None]]:
+    """What to put before a place, and the folder that this is relative to: the system needn't walk there each time."""
+    if os.stat not in os.supports_dir_fd:
+        yield base + os.sep, None
+        return
+    descriptor = os.open(base, os.O_RDONLY)
+    try:
+        yield "", descriptor
+    finally:
+        os.close(descriptor)
+
+
+_stamp: Callable[[os.stat_result], tuple[int, int]] = operator.attrgetter(
+    "st_ino", "st_mtime_ns" if sys.platform == "win32" else "st_ctime_ns"
+)
+"""What changes whenever the folder does. Nobody can set the ctime back; on Windows it is something else."""
+
+_Stamps = tuple[str, tuple[int, int, int], tuple[int, int, int]]
+_last: tuple[_Stamps, Manifest] | None = None
+"""The manifest that was loaded or saved last, and the files that it is in: a kernel changes the same environment."""
+
+
+def _remember(stamps: _Stamps, manifest: Manifest) -> None:
+    global _last  # noqa: PLW0603
+    _last = (stamps, manifest)
+
+
+def _stamps(home: Path) -> _Stamps:
+    full, changes = (os.stat(home / name) for name in (MANIFEST, MANIFEST_CHANGES))
+    return (
+        os.fspath(home),
+        (full.st_ino, full.st_mtime_ns, full.st_size),
+        (changes.st_ino, changes.st_mtime_ns, changes.st_size),
+    )

@@ -20,7 +20,7 @@ from pathlib import Path
 from jupyter_pkgmgr.model.errors import DiskFullError, EnvironmentProblem, PkgError, PolicyError, VerificationError
 
 from .history import Entry, Result, write_entry
-from .journal import MANIFEST, Journal, is_ended, remove_journal
+from .journal import Journal, is_ended, remove_journal
 from .manifest import Manifest
 from .snapshot import Kept, Snapshot, is_unchanged, put_back, remove_file, remove_tree
 from .state import State, sync_folder
@@ -64,13 +64,23 @@ class _Work:
     damaged: list[str] = field(default_factory=list)
 
 
-def rollback(state: State, journal: Journal, *, result: Result, message: str, seconds: float = 0.0) -> Restored:
+def rollback(
+    state: State,
+    journal: Journal,
+    *,
+    result: Result,
+    message: str,
+    seconds: float = 0.0,
+    overwritten: Iterable[str] = (),
+) -> Restored:
     """Restore what was there before a transaction, and end it. Needs the environment's lock.
 
     Parameters
     ----------
     result, message, seconds
         For the history, if everything can be restored.
+    overwritten
+        Places that are known to have been overwritten though nothing was kept of them.
 
     Raises
     ------
@@ -83,14 +93,14 @@ def rollback(state: State, journal: Journal, *, result: Result, message: str, se
         remove_journal(state)
         return Restored()
     folder = state.of(journal.id)
-    manifest, snapshot = Manifest.load(folder / MANIFEST), Snapshot.load(folder)
+    manifest, snapshot = Manifest.load(folder), Snapshot.load(folder)
     if manifest is None or snapshot is None:
         raise _nothing_to_restore_from(state, folder)
     work = _Work(replace(state, roots=journal.roots), folder, state.aside / journal.id, manifest, snapshot)
     lost: list[str] = []
     try:
         _restore(work)
-        lost = _missing(work)
+        lost = sorted({*_missing(work), *overwritten})
     except OSError as error:
         work.failures.append(error)
     if work.failures:

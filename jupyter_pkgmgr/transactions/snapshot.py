@@ -31,7 +31,19 @@ from .state import State
 if sys.platform == "linux":
     import fcntl
 
-__all__ = ["BEFORE", "Kept", "Snapshot", "is_unchanged", "put_back", "remove_file", "remove_tree", "take", "to_sync"]
+__all__ = [
+    "BEFORE",
+    "Kept",
+    "Snapshot",
+    "is_kept_itself",
+    "is_unchanged",
+    "link_or_copy",
+    "put_back",
+    "remove_file",
+    "remove_tree",
+    "take",
+    "to_sync",
+]
 
 BEFORE = "before"
 _INDEX, _COPIES = "index", "copies"
@@ -142,11 +154,11 @@ def _link_all(state: State, before: str, places: Iterable[str]) -> Iterator[Kept
         if stat.S_ISLNK(found.st_mode):
             yield _link(place, path, found)
         elif stat.S_ISREG(found.st_mode):
-            _link_or_copy(path, os.path.join(before, str(number)))
+            link_or_copy(path, os.path.join(before, str(number)))
             yield Kept(place, stat.S_IMODE(found.st_mode), found.st_size, found.st_mtime_ns, number=number)
 
 
-def _link_or_copy(source: str, target: str) -> None:
+def link_or_copy(source: str, target: str) -> None:
     """A second name for a file, or where that can't be a second file, which shares its blocks where it can."""
     try:
         os.link(source, target)
@@ -197,6 +209,16 @@ def is_unchanged(state: State, transaction: Path, kept: Kept) -> bool:
     return same or filecmp.cmp(saved, path, shallow=False)
 
 
+def is_kept_itself(state: State, transaction: Path, kept: Kept) -> bool:
+    """Whether what is at its place is what was kept, and no equal of it that was put there later."""
+    if kept.number < 0:
+        return is_unchanged(state, transaction, kept)
+    try:
+        return os.path.samestat(os.lstat(_saved(transaction, kept)), os.lstat(state.path(kept.place)))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def put_back(state: State, transaction: Path, kept: Kept, *, temporary: str) -> bool:
     """Put one file back in its place in one step; ``False`` if what was kept is gone or damaged.
 
@@ -243,7 +265,7 @@ def _link_back(transaction: Path, kept: Kept, new: str) -> bool:
     if (stat.S_ISREG(found.st_mode), found.st_size, found.st_mtime_ns) != (True, kept.size, kept.mtime_ns):
         return False
     if stat.S_IMODE(found.st_mode) == kept.mode:
-        _link_or_copy(saved, new)
+        link_or_copy(saved, new)
     else:  # somebody changed the mode of the file itself, which a package cache may share: leave that one alone
         shutil.copy2(saved, new)
         os.chmod(new, kept.mode)

@@ -13,8 +13,8 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+import sys
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -24,7 +24,17 @@ from jupyter_pkgmgr.model import Environment, EnvironmentKind
 
 from .locks import state_folder
 
-__all__ = ["State", "name_in_place", "new_id", "now", "state_of", "sync_folder", "write_durably"]
+__all__ = [
+    "State",
+    "name_in_place",
+    "new_id",
+    "now",
+    "state_of",
+    "sync_all",
+    "sync_folder",
+    "write_durably",
+    "write_whole",
+]
 
 
 _HOLDABLE = {0xDC00 + byte: 0xEF00 + byte for byte in range(0x80, 0x100)}
@@ -51,6 +61,11 @@ class State:
     def journal(self) -> Path:
         """Exists while a transaction is unfinished."""
         return self.folder / "journal.json"
+
+    @property
+    def settling(self) -> Path:
+        """The journal of the last committed transaction, until what it left is known to be on the disk."""
+        return self.folder / "settling.json"
 
     @property
     def transactions(self) -> Path:
@@ -125,7 +140,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def write_durably(path: Path, data: bytes, *, after: Iterable[str | os.PathLike[str]] = ()) -> None:
+def write_durably(path: Path, data: bytes, *, after: Collection[str | os.PathLike[str]] = ()) -> None:
     """Replace a file in one step; when this returns, both its content and its name are on the disk.
 
     Parameters
@@ -134,24 +149,52 @@ def write_durably(path: Path, data: bytes, *, after: Iterable[str | os.PathLike[
         Files and folders that have to be on the disk before the file gets its name. All are synced at the same
         time, as file systems take syncs together that way: ten cost hardly more than one.
     """
+
+    def sync(new: Path) -> None:
+        _urge([new, *after])
+        sync_all([new, *after])
+
+    _replace(path, data, before_naming=sync)
+    sync_folder(path.parent)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace a file in one step: whoever reads it finds either one, however we are stopped. Nothing is synced."""
+    _replace(path, data, before_naming=lambda _: None)
+
+
+def _replace(path: Path, data: bytes, *, before_naming: Callable[[Path], None]) -> None:
     new = path.with_name(f"{path.name}.new")
     try:
         new.write_bytes(data)
-        _sync_all([new, *after])
+        before_naming(new)
         os.replace(new, path)  # noqa: PTH105
     except OSError:
         with contextlib.suppress(OSError):  # what went wrong first is what has to be told
             new.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
 
 
-def _sync_all(paths: list[str | os.PathLike[str]]) -> None:
-    if len(paths) == 1:
-        _sync(paths[0])
+def sync_all(paths: Iterable[str | os.PathLike[str]]) -> None:
+    """Bring files and folders to the disk."""
+    for path in paths:
+        _sync(path)
+
+
+def _urge(paths: Iterable[str | os.PathLike[str]]) -> None:
+    """Have the system begin to write files. Then the first sync waits for all of them at once, and the others hardly.
+
+    Linux does so when it is told that nobody will read a file again soon (``posix_fadvise(2)``).
+    """
+    if sys.platform != "linux":
         return
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        list(pool.map(_sync, paths))
+    for path in paths:
+        if os.path.isfile(path):  # noqa: PTH113
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            finally:
+                os.close(descriptor)
 
 
 def _sync(path: str | os.PathLike[str]) -> None:

@@ -2,9 +2,9 @@
 
 What the plan says goes away is known from the packages' own records. Beyond that, tools change some files in place
 (conda's history and records, ``.pth`` files), and a package may overwrite what another one brought: a distribution
-that is there already by conda's hand, scripts of the same name, modules that lie loose in ``site-packages``. All that
-is cheap to keep, so it is kept. What two packages both bring inside a folder (``opencv-python`` and
-``opencv-python-headless``) isn't: which files a wheel has is known only once it has been fetched.
+that is there already by conda's hand, scripts of the same name, modules that lie loose in ``site-packages``, modules
+that two packages both have (``cv2`` of ``opencv-python`` and ``opencv-python-headless``). All that is cheap to keep,
+so it is kept. The last of these are :mod:`.overwritten`'s to find.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from jupyter_pkgmgr.inventory import Inventory
 from jupyter_pkgmgr.model import Action, Change, Ecosystem, Environment, Package, Plan
 
-__all__ = ["changed_in_place", "going_away"]
+__all__ = ["changed_in_place", "going_away", "loose", "replaced"]
 
 _SMALL = 16 * 1024
 """Bytes up to which a loose file is copied: scripts and modules are smaller, programs and libraries are not."""
@@ -29,7 +29,7 @@ def going_away(plan: Plan, before: Inventory) -> list[str]:
     """The files of every package that the plan removes or replaces, or whose files it may overwrite."""
     packages: dict[int, Package] = {}
     for change in plan.changes:
-        for package in (*_replaced(change), *_rivals(change, before)):
+        for package in replaced(change, before):
             packages[id(package)] = package
     if any(_moves_python(change) for change in plan.changes):
         # every package without a build of its own for this Python lies in a folder that carries its version
@@ -42,20 +42,17 @@ def changed_in_place(plan: Plan, environment: Environment) -> list[str]:
     found: list[str] = []
     ecosystems = {step.plan.ecosystem for step in plan.steps}
     if Ecosystem.CONDA in ecosystems:
-        found += (path for path, _ in _loose(environment.conda_meta))
+        found += (path for path, _ in loose(environment.conda_meta))
     if environment.python is not None:
         for folder in {*environment.python.site_packages, environment.python.scripts}:
-            found += (path for path, size in _loose(folder) if size <= _SMALL)
+            found += (path for path, size in loose(folder) if size <= _SMALL)
     return found
 
 
-def _replaced(change: Change) -> Iterator[Package]:
+def replaced(change: Change, before: Inventory) -> Iterator[Package]:
+    """What goes for a change: the package's own version from before, and what brings the same Python distribution."""
     if change.before is not None and change.action is not Action.INSTALL:
         yield change.before
-
-
-def _rivals(change: Change, before: Inventory) -> Iterator[Package]:
-    """Installed packages that bring the same Python distribution, in whichever ecosystem."""
     new = change.after
     if new is None:
         return
@@ -78,12 +75,12 @@ def _files(package: Package, before: Inventory) -> Iterator[str]:
     if location is None:
         return
     yield os.fspath(location)
-    for path, _ in _loose(location):
+    for path, _ in loose(location):
         yield path
 
 
-def _loose(folder: Path) -> Iterator[tuple[str, int]]:
-    """The files right in a folder, with their sizes."""
+def loose(folder: Path) -> Iterator[tuple[str, int]]:
+    """The files right in a folder, with their sizes; none where there is no such folder."""
     try:
         entries = list(os.scandir(folder))
     except (FileNotFoundError, NotADirectoryError):

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -23,12 +24,13 @@ from jupyter_pkgmgr.model import Cancellation, Environment, EventSink, Plan
 from jupyter_pkgmgr.model.errors import CancelledError, PkgError
 
 from .history import ENTRY, Entry, Result, file_changes, prune
-from .journal import MANIFEST, Journal, finish, is_ended, remove_journal, write_journal
+from .journal import Journal, finish, is_ended, put_away, write_journal
 from .locks import Owner, prefix_lock
-from .manifest import Manifest
+from .manifest import MANIFEST, MANIFEST_CHANGES, Manifest
 from .recover import recover_locked
 from .rollback import Restored, explained, rollback
-from .snapshot import Snapshot, remove_tree, take, to_sync
+from .settling import boot_id, settle
+from .snapshot import Snapshot, link_or_copy, remove_tree, take, to_sync
 from .state import State, new_id, state_of
 
 __all__ = ["Transaction", "hold", "transaction"]
@@ -61,6 +63,8 @@ class Transaction:
     began: float
     fingerprint: str = ""
     """To be set by whoever verified the result: of the inventory that it left."""
+    overwritten: tuple[str, ...] = ()
+    """To be set as well: places that were overwritten without having been kept, so that no rollback mends them."""
 
     @property
     def id(self) -> str:
@@ -103,12 +107,12 @@ def transaction(
         yield work
         _commit(work)
     except BaseException as error:
-        if is_ended(work.state, work.journal):  # stopped between the decision and the removal of the journal
-            remove_journal(work.state)
+        if is_ended(work.state, work.journal):  # stopped between the decision and the end of the journal
+            put_away(work.state)
         else:
             _take_back(work, error)
         raise
-    with contextlib.suppress(OSError):  # old snapshots that can't be dropped now are dropped another time
+    with contextlib.suppress(OSError, PkgError):  # old snapshots that can't be dropped now are dropped another time
         prune(plan.environment)
 
 
@@ -125,6 +129,7 @@ def _begin(
         host=owner.host,
         face=owner.face,
         command=owner.command,
+        job=owner.job,
         prefix=str(environment.prefix),
         changes=plan.changes,
         undoes=undoes,
@@ -134,12 +139,21 @@ def _begin(
     try:
         _drop_unbegun(state)
         folder.mkdir(parents=True)
-        manifest = Manifest.scan(state, known=Manifest.load(state.folder / MANIFEST))
+        manifest = Manifest.scan(state, known=Manifest.load(state.folder)).save(state.folder)
         snapshot = take(state, folder, linked=linked, copied=copied)
-        (folder / MANIFEST).write_bytes(manifest.encode())
+        for name in (MANIFEST, MANIFEST_CHANGES):
+            link_or_copy(os.fspath(state.folder / name), os.fspath(folder / name))
         entry = replace(entry, snapshot_bytes=sum(kept.size for kept in snapshot.files))
-        journal = Journal(entry=entry, pid=owner.pid, kind=environment.kind.value, base=state.base, roots=state.roots)
-        write_journal(state, journal, after=(folder / MANIFEST, *to_sync(folder)))
+        journal = Journal(
+            entry=entry,
+            pid=owner.pid,
+            kind=environment.kind.value,
+            base=state.base,
+            roots=state.roots,
+            boot=boot_id(),
+            inode=folder.stat().st_ino,
+        )
+        write_journal(state, journal, after=(folder / MANIFEST, folder / MANIFEST_CHANGES, *to_sync(folder)))
     except OSError as error:
         raise explained(error, "nothing was changed, as the change could not be prepared") from error
     return Transaction(state=state, journal=journal, manifest=manifest, snapshot=snapshot, began=began)
@@ -160,9 +174,10 @@ def _commit(work: Transaction) -> None:
     changes = file_changes(state, folder, work.manifest, after, work.snapshot)
     entry = replace(work.journal.entry, result=Result.COMMITTED, seconds=work.seconds, fingerprint=work.fingerprint)
     finish(state, entry, changes)
-    with contextlib.suppress(OSError):  # what was only of use for a rollback, and what only saves time
-        (folder / MANIFEST).unlink()
-        (state.folder / MANIFEST).write_bytes(after.encode())
+    if not work.journal.boot:
+        settle(state, work.journal)
+    with contextlib.suppress(OSError):  # it only saves time
+        after.save(state.folder)
 
 
 def _take_back(work: Transaction, error: BaseException) -> None:
@@ -171,9 +186,13 @@ def _take_back(work: Transaction, error: BaseException) -> None:
     result = Result.CANCELLED if cancelled else Result.ROLLED_BACK
     message = error.message if isinstance(error, PkgError) else f"{type(error).__name__}: {error}".rstrip(": ")
     try:
-        restored = rollback(work.state, work.journal, result=result, message=message, seconds=work.seconds)
+        restored = rollback(
+            work.state, work.journal, result=result, message=message, seconds=work.seconds, overwritten=work.overwritten
+        )
     except PkgError as worse:
         worse.context = (message, *worse.context)
+        if isinstance(error, PkgError) and error.hint:
+            worse.hint = f"{worse.hint}; {error.hint}" if worse.hint else error.hint
         raise worse from error
     if isinstance(error, PkgError):
         _say_true(error, restored)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -40,10 +40,11 @@ from jupyter_pkgmgr.model import (
 from jupyter_pkgmgr.model.errors import PlanBlockedError, PlanError, PlanOutdatedError, UsageError, VerificationError
 
 from .apply import refuse_blocked
-from .history import Entry, Signature, in_force, read_entries, read_files, signature
+from .history import Entry, Signature, in_force, is_usable, read_entries, read_files, signature
+from .limits import read_limits
 from .locks import Owner
 from .rollback import TEMPORARY
-from .snapshot import BEFORE, Kept, Snapshot, put_back, remove_file, remove_tree
+from .snapshot import Kept, Snapshot, put_back, remove_file, remove_tree
 from .state import State, state_of
 from .transaction import hold, transaction
 from .verify import verify
@@ -107,7 +108,13 @@ def plan_undo(environment: Environment, request: Request, which: str = "1") -> U
     """
     mark = fingerprint(environment)
     entries = read_entries(environment)
-    chosen = _chosen(entries, which)
+    return _plan(environment, request, mark, entries, _chosen(entries, which))
+
+
+def _plan(
+    environment: Environment, request: Request, mark: str, entries: Sequence[Entry], chosen: tuple[Entry, ...]
+) -> UndoPlan:
+    """The plan that takes these back, of an environment with this fingerprint and all these entries."""
     changes = _reversed(chosen)
     ways = _other_ways(changes)
     restoration = _gather(state_of(environment), chosen, ways)
@@ -281,7 +288,7 @@ def _gather(state: State, chosen: Sequence[Entry], ways: str) -> Restoration:
         places = [*files.replaced, *files.removed]
         snapshot = _snapshot(entry, folder, ways) if places else Snapshot(files=())
         kept = {item.place: item for item in snapshot.files}
-        missing = [place for place in places if place not in kept or not _is_usable(folder, kept[place])]
+        missing = [place for place in places if place not in kept or not is_usable(folder, kept[place])]
         if missing:
             raise _gone(entry, f"{len(missing)} of its files are gone or damaged", ways)
         for place, left in files.left.items():
@@ -305,14 +312,6 @@ def _snapshot(entry: Entry, folder: Path, ways: str) -> Snapshot:
     if snapshot is None:
         raise _gone(entry, "its snapshot can't be read", ways)
     return snapshot
-
-
-def _is_usable(folder: Path, kept: Kept) -> bool:
-    """Whether what was kept is still there and as it was; what was copied is checked when it is put back."""
-    if kept.number < 0:
-        return True
-    now = signature(os.path.join(folder, BEFORE, str(kept.number)))
-    return now is not None and (now.type, now.size, now.mtime_ns) == ("file", kept.size, kept.mtime_ns)
 
 
 def _gone(entry: Entry, why: str, ways: str) -> PlanBlockedError:
@@ -390,23 +389,37 @@ def _described(environment: Environment, touched: Sequence[str]) -> Iterator[str
 # --- doing it ------------------------------------------------------------------------------------------------------
 
 
-def apply_undo(undo: UndoPlan, *, owner: Owner, events: EventSink, cancel: Cancellation) -> Outcome:
+def apply_undo(
+    undo: UndoPlan,
+    *,
+    owner: Owner,
+    events: EventSink,
+    cancel: Cancellation,
+    replanned: Callable[[UndoPlan], None] | None = None,
+) -> Outcome:
     """Take transactions back, as a transaction of its own.
+
+    Parameters
+    ----------
+    replanned
+        Where given, an outdated plan is made again for the very same transactions, and this is told the new one.
+        What it raises keeps that from being applied.
 
     Raises
     ------
     PlanOutdatedError
-        If the environment changed since the plan was made.
+        If somebody else has taken one of the transactions back since the plan was made; or changed anything, and
+        the plan isn't to be made again.
     PlanBlockedError
         If something else has changed the files meanwhile, or needs what would go.
     """
-    plan, found = undo.plan, undo.restoration
-    refuse_blocked(plan)
-    state = state_of(plan.environment)
-    with hold(plan.environment, owner, events=events, cancel=cancel):
+    refuse_blocked(undo.plan)
+    read_limits()  # a setting that makes no sense is to be told now, not when all is done
+    state = state_of(undo.plan.environment)
+    with hold(undo.plan.environment, owner, events=events, cancel=cancel):
+        undo = _current(undo, replanned)
+        plan, found = undo.plan, undo.restoration
         before = read_inventory(plan.environment)
-        if before.fingerprint != plan.fingerprint:
-            raise PlanOutdatedError("the environment changed since the plan was made", hint="%pkg undo again")
         entries, ways = read_entries(plan.environment), _other_ways(plan.changes)
         was = _check_untouched(plan.environment, entries, undo.entries, found, ways)
         cancel.check()
@@ -426,11 +439,45 @@ def apply_undo(undo: UndoPlan, *, owner: Owner, events: EventSink, cancel: Cance
             plan=plan,
             seconds=work.seconds,
             fingerprint=after.fingerprint,
+            transaction=work.id,
             changed_files=tuple(
                 Path(state.path(place))
                 for place, then in was.items()
                 if then is not None and then != _looks(found.files[place])
             ),
+        )
+
+
+def _current(undo: UndoPlan, replanned: Callable[[UndoPlan], None] | None) -> UndoPlan:
+    """The undo of the same transactions for what is there now, by which others may have come first."""
+    environment = undo.plan.environment
+    mark = fingerprint(environment)
+    entries = read_entries(environment)
+    _check_in_force(entries, undo)
+    if mark == undo.plan.fingerprint:
+        return undo
+    if replanned is None:
+        raise PlanOutdatedError("the environment changed since the plan was made", hint="%pkg undo again")
+    names = {entry.id for entry in undo.entries}
+    chosen = tuple(entry for entry in entries if entry.id in names)
+    new = _plan(environment, undo.plan.request, mark, entries, chosen)
+    kept = tuple(notice for notice in undo.plan.warnings if notice not in new.plan.warnings)
+    new = replace(new, plan=replace(new.plan, warnings=(*kept, *new.plan.warnings)))
+    replanned(new)
+    return new
+
+
+def _check_in_force(entries: Sequence[Entry], undo: UndoPlan) -> None:
+    standing = in_force(entries)
+    for entry in undo.entries:
+        if entry.id in standing:
+            continue
+        by = next((other for other in entries if entry.id in other.undoes), None)
+        who = f" by {by.user}@{by.host}" if by is not None else ""
+        raise PlanOutdatedError(
+            f"{entry.command or entry.id} was undone meanwhile{who}; nothing was changed",
+            reference="undone-meanwhile",
+            hint="%pkg history shows what stands; %pkg undo goes one further back",
         )
 
 

@@ -13,7 +13,7 @@ from jupyter_pkgmgr.inventory import Inventory
 from jupyter_pkgmgr.model import Action, Change, Ecosystem, Package, Plan
 from jupyter_pkgmgr.model.errors import VerificationError
 
-__all__ = ["verify"]
+__all__ = ["installed", "same_version", "verify"]
 
 
 def verify(plan: Plan, before: Inventory, after: Inventory) -> None:
@@ -38,7 +38,7 @@ def _unmet(plan: Plan, after: Inventory) -> Iterator[str]:
     last: dict[tuple[Ecosystem, str], Change] = {change.package.key: change for change in plan.changes}
     for change in last.values():
         wanted = change.package
-        found = _installed(after, wanted)
+        found = installed(after, wanted)
         if change.action is Action.REMOVE:
             if found is not None and change.before is not None and same_version(found.version, change.before.version):
                 yield f"{wanted.name} {found.version} is still there"
@@ -48,7 +48,8 @@ def _unmet(plan: Plan, after: Inventory) -> Iterator[str]:
             yield f"{wanted.name} is {found.version}, the plan said {wanted.version}"
 
 
-def _installed(inventory: Inventory, package: Package) -> Package | None:
+def installed(inventory: Inventory, package: Package) -> Package | None:
+    """The package of this name and ecosystem as it is there."""
     if package.ecosystem is Ecosystem.CONDA:
         return inventory.conda(package.name)
     return inventory.pypi(package.name)

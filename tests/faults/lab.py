@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -120,6 +121,15 @@ class Lab:
             "CONDA_PKGS_DIRS": str(cache / "conda"),
             "MAMBA_ROOT_PREFIX": str(self.folder / "mamba"),
         }
+
+    def next_boot(self) -> tuple[str, ...]:
+        """What a command begins with so that it believes, after a power cut, that the machine was started again."""
+        if self.disk is None:
+            return ()
+        name = self.folder / "boot_id"
+        name.write_text(f"{uuid.uuid4()}\n", encoding="ascii")
+        script = f'mount --bind {name} /proc/sys/kernel/random/boot_id && exec "$@"'
+        return ("unshare", "--mount", "sh", "-c", script, "sh")
 
     def forget_cold(self) -> None:
         """Remove the caches that one trial filled."""

@@ -44,6 +44,8 @@ class Kill:
     delay: float
     cold: bool
     """Whether the caches are empty."""
+    flushed: float = 0.0
+    """Before the power goes: seconds since the system wrote all that it had; 0 if it hadn't."""
     recovery: tuple[float, ...] = ()
     """For each kill of a recovery: where in it."""
 
@@ -76,6 +78,8 @@ class Result:
     """Whether a journal was left, so that the next use had something to take back."""
     state: str = ""
     """before, after or neither."""
+    revoked: bool = False
+    """Whether it was said to be done, but hadn't reached the disk when the power went, and was taken back."""
     left: list[str] = field(default_factory=list)
     """How what a bare tool left differs from the nearer of both states."""
     failures: list[str] = field(default_factory=list)
@@ -84,10 +88,11 @@ class Result:
     def __str__(self) -> str:
         kill = self.kill
         how = f"{kill.victim} by {kill.trigger} {kill.where:.2f}+{kill.delay:.2f}{' cold' if kill.cold else ''}"
+        how += f" flushed {kill.flushed:.3f} s before" if kill.flushed else ""
         again = f", recovery killed {len(kill.recovery)} times" if kill.recovery else ""
         hit = "" if self.hit else " (too late)"
         head = f"{self.seed} {self.scene.tool}: {self.scene.line!r} on {list(self.scene.setup)}, {how}{again}{hit}"
-        left = ", unfinished" if self.unfinished else ""
+        left = f"{', unfinished' if self.unfinished else ''}{', revoked' if self.revoked else ''}"
         return "\n    ".join([f"{head} after {self.at!r}{left} → {self.state}", *self.left, *self.failures])
 
 
@@ -177,7 +182,7 @@ class Trials:
         run = self._start(scene, kill, reference)
         orphans = self._strike(run, kill, reference)
         code = run.finish(TIMEOUT)
-        result.hit = code != 0 or kill.victim == "power"  # what was said to be done must outlast a cut, too
+        result.hit = code != 0 or kill.victim == "power"
         result.at = run.events[-1][1] if run.events and not result.hit else _last_event(run)
         if tool in BARE:
             self._leave(result, reference, orphans)
@@ -240,6 +245,9 @@ class Trials:
             return _strike(run, kill, reference)
         assert self.lab.disk is not None
         _await_moment(run, kill, reference)
+        if kill.flushed:
+            os.sync()
+            _pause(run, kill.flushed)
         send(run.process.pid, signal.SIGSTOP)  # what it does after the cut is never seen
         found = [run.process.pid, *children(run.process.pid)]
         self.lab.disk.cut()
@@ -268,7 +276,8 @@ class Trials:
             say(f"it hung: {run.output}")
         if "Traceback" in run.output and not _still_starting(run.output):
             say(f"a traceback: {run.output}")
-        if code is not None and code >= 0:  # it ended by itself: then nothing is left to recover
+        cut = result.kill.victim == "power"  # then nothing is promised but that all of the change is there or nothing
+        if code is not None and code >= 0 and not cut:  # it ended by itself: then nothing is left to recover
             wanted = reference.after if code == 0 else reference.before
             if not (same_result if code == 0 else same)(wanted, found := read_tree(self.lab.prefix)):
                 say(f"it ended with {code} by itself, but: {differences(wanted, found)} {run.output}")
@@ -278,7 +287,8 @@ class Trials:
         if result.state == "neither":
             say(f"from before: {differences(reference.before, tree)}")
             say(f"from after: {differences(reference.after, tree)}")
-        if code == 0 and result.state != "after":
+        result.revoked = code == 0 and result.state == "before"
+        if code == 0 and result.state != "after" and not cut:
             say("it said that it was done, but the state is not the one after")
         if self._journal.exists():
             say("the journal is still there")
@@ -291,7 +301,9 @@ class Trials:
         for where in result.kill.recovery:
             limit = 1 + int(10 ** (3.2 * where))  # from the first change to the thousandth
             argv = [sys.executable, "-m", "tests.faults.driver", "--prefix", str(self.lab.prefix)]
-            Run([*argv, "--die-at", str(limit), "--", "list"], variables, self.lab.prefix).finish()
+            Run(
+                [*self.lab.next_boot(), *argv, "--die-at", str(limit), "--", "list"], variables, self.lab.prefix
+            ).finish()
         self._use(result, variables)
         if self._journal.exists():  # who only reads doesn't wait for an engine that still runs
             gone(orphans)
@@ -303,7 +315,7 @@ class Trials:
 
     def _use(self, result: Result, variables: dict[str, str]) -> None:
         face = [sys.executable, "-m", "jupyter_pkgmgr.cli", "--prefix", str(self.lab.prefix), "list", "--json"]
-        run = Run(face, variables, self.lab.prefix)
+        run = Run([*self.lab.next_boot(), *face], variables, self.lab.prefix)
         code = run.finish()
         if code != 0:
             result.failures.append(f"the next use ended with {code}: {run.output}")
@@ -331,7 +343,8 @@ def _draw_kill(rng: random.Random, *, bare: bool, power: bool) -> Kill:
     recovery = (
         tuple(rng.random() for _ in range(rng.choice((0, 0, 1, 1, 2)))) if victim != "cancel" and not bare else ()
     )
-    return Kill(victim=victim, trigger=trigger, where=where, delay=delay, cold=cold, recovery=recovery)
+    flushed = rng.choice((0.0, 0.01, 0.1)) * rng.random() if power else 0.0
+    return Kill(victim=victim, trigger=trigger, where=where, delay=delay, cold=cold, flushed=flushed, recovery=recovery)
 
 
 def _last_event(run: Run) -> str:

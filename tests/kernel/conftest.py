@@ -36,9 +36,9 @@ class Outcome:
     execution_count: int | None = None
     stdout: str = ""
     stderr: str = ""
-    shown: list[dict[str, str]] = field(default_factory=list)
+    shown: list[dict[str, Any]] = field(default_factory=list)
     """Every display and update as it came."""
-    displays: dict[str, dict[str, str]] = field(default_factory=dict)
+    displays: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The last state of each display."""
     error: dict[str, Any] = field(default_factory=dict)
 

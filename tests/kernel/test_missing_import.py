@@ -30,6 +30,9 @@ class Recorder:
         self.asked.append(module)
         return self._answer(module)
 
+    def stamped(self, part: str, content: dict[str, Any]) -> dict[str, Any]:
+        return {**content, "part": part}
+
     def publish(self, data: dict[str, str], metadata: dict[str, Any]) -> None:
         assert metadata == {}
         self.shown.append(data["text/plain"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_pkgmgr.kernel import attach
-from testbed.index import Server
+from testbed.index import Server, serve
 from tests.kernel.conftest import VERSIONS, Kernel, StartKernel
 
 
@@ -63,6 +64,23 @@ def test_an_undo_says_what_has_to_be_restarted(start: Callable[[str], Kernel]) -
     assert "there is nothing to undo" in nothing.error["evalue"]
     [history] = kernel.run("%pkg history").texts
     assert "4 transactions" in history
+    [history] = kernel.run("%pkg history -v").texts
+    verdicts = [re.split("  +", line)[-2] for line in history.splitlines()[2:]]
+    assert verdicts == ["recommended: tb_alpha", "recommended: tb_alpha", "not needed", "not needed"]
+
+
+def test_who_waits_for_a_plan_is_told_what_for(start: Callable[[str], Kernel], index_folder: Path) -> None:
+    kernel = start(f"{VERSIONS[-1]}-slow")
+    with serve(index_folder, latency=1500) as server:
+        done = kernel.run(f"%pkg install -i {server.index_url} tb-pure")
+        assert done.status == "ok", done.error
+        assert done.shown[0]["text/plain"].startswith("planning: uv asks 127.0.0.1:")
+        assert done.texts[0].startswith("Plan for")
+        assert not any("planning" in text for text in done.texts)
+        failed = kernel.run(f"%pkg install -i {server.index_url} tb-nosuch")
+    assert "tb-nosuch" in failed.error["evalue"]
+    assert failed.shown[0]["text/plain"].startswith("planning: ")
+    assert failed.texts == [""]
 
 
 def test_what_goes_wrong_is_one_short_error(start: Callable[[str], Kernel]) -> None:

@@ -423,3 +423,23 @@ def test_near_is_fast_enough() -> None:
         names.near(typed, ecosystem=Ecosystem.PYPI)
         best = min(best, time.perf_counter() - start)
     assert best < 0.1
+
+
+@pytest.mark.parametrize(
+    ("project", "modules"),
+    [
+        ("opencv-python-headless", ("cv2",)),
+        ("OpenCV_Python", ("cv2",)),
+        ("google-cloud-storage", ("google.cloud.storage",)),
+        ("attrs", ("attr", "attrs")),
+        ("six", ("six",)),
+        ("this-is-nobodys", ()),
+    ],
+)
+def test_the_modules_that_a_project_has(project: str, modules: tuple[str, ...]) -> None:
+    assert names.imports_of(project) == modules
+
+
+@pytest.mark.parametrize(("module", "expected"), [("google", True), ("google.cloud", True), ("EDFlib", False)])
+def test_a_namespace_is_one_by_its_mark_not_by_its_projects_last_letter(module: str, *, expected: bool) -> None:
+    assert names.is_namespace(module) is expected

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,26 @@ def test_long_lists_are_cut_and_say_so() -> None:
     full = render_history([many], ENVIRONMENT, verbose=True).text
     assert "dep-4" in full
     assert "ann@lab" in full
+
+
+@pytest.mark.parametrize(
+    ("verdict", "modules", "says"),
+    [
+        ("none", (), "not needed"),
+        ("no-kernel", (), "no kernel"),
+        ("unknown", (), "unknown"),
+        ("required", ("numpy", "zmq"), "required: numpy, zmq"),
+    ],
+)
+def test_with_more_words_it_says_how_long_it_took_and_the_restart_verdict(
+    verdict: str, modules: tuple[str, ...], says: str
+) -> None:
+    full = replace(entry(1), seconds=1.25, face="%pkg", verdict=verdict, verdict_modules=modules)
+    _, names, row = render_history([full], ENVIRONMENT, verbose=True).text.splitlines()
+    assert names.split() == ["When", "ID", "Who", "Command", "Changes", "Took", "Restart", "Result"]
+    assert row.endswith(f"  1.2 s  {says}  done")
+    assert "ann@lab (%pkg)" in row
+    assert says not in render_history([full], ENVIRONMENT).text
 
 
 def test_no_history() -> None:

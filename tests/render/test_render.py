@@ -27,6 +27,7 @@ from jupyter_pkgmgr.model import (
 )
 from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.render import (
+    Planning,
     Progress,
     Rendered,
     preformatted,
@@ -269,3 +270,41 @@ def test_a_plan_with_very_many_changes_compares_none_with_another(monkeypatch: p
     text = render_plan(plan).text
     assert all(f"p{number} " in text for number in range(0, 40, 2))
     assert "and 20 dependencies" in text
+
+
+def test_nothing_is_said_of_a_plan_that_comes_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_module, "PATIENCE", 3600.0)
+    shown: list[tuple[str, str]] = []
+    with Planning(lambda key, rendered: shown.append((key, rendered.text))) as planning:
+        planning(Event(kind=EventKind.PHASE, phase=Phase.SOLVE, message="uv asks the index"))
+        planning(Event(kind=EventKind.WAITING, message="ann holds it"))
+    assert shown == [("message-ann holds it", "waiting: ann holds it")]
+
+
+def test_a_plan_that_takes_long_says_what_for_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_module, "PATIENCE", 0.0)
+    shown: list[Rendered] = []
+    seen = threading.Event()
+
+    def show(key: str, rendered: Rendered) -> None:
+        assert key == "plan"
+        shown.append(rendered)
+        seen.set()
+
+    with Planning(show) as planning:
+        assert seen.wait(60)
+        planning(Event(kind=EventKind.PHASE, phase=Phase.SOLVE, message="uv asks <b>the index</b>\x1b[31m"))
+        planning(Event(kind=EventKind.PHASE, phase=Phase.SOLVE))  # an engine's own, without a word
+    planning(Event(kind=EventKind.PHASE, phase=Phase.SOLVE, message="too late"))
+    assert [rendered.text for rendered in shown] == ["planning …", "planning: uv asks <b>the index</b>[31m", ""]
+    assert "<b>" not in shown[1].html
+    assert all(rendered.passing for rendered in shown)
+
+
+def test_quiet_says_nothing_of_planning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_module, "PATIENCE", 0.0)
+    shown: list[str] = []
+    with Planning(lambda key, _: shown.append(key), quiet=True) as planning:
+        planning(Event(kind=EventKind.PHASE, phase=Phase.SOLVE, message="uv asks the index"))
+        assert not planning._timer.is_alive()  # noqa: SLF001  it would show something later
+    assert shown == []

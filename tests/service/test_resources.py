@@ -29,5 +29,9 @@ def test_every_catalog_is_closed(venv_user: User, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(PackageNotFoundError):
         venv_user.type("show tb-nosuch")
     venv_user.type("search tb-pure")
-    assert opened
+    with pytest.raises(PackageNotFoundError):
+        venv_user.type("install tb-nosuch")
+    kept = {id(catalog) for catalog in opened} - {id(catalog) for catalog in closed}
+    assert len(kept) == 1, "one catalog answers what is asked of the same indexes"
+    venv_user.service.close()
     assert set(map(id, opened)) == set(map(id, closed))

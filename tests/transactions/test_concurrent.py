@@ -140,6 +140,93 @@ def test_who_waits_is_told_in_the_terminal_and_can_stop(venv_python: Path) -> No
     assert not read_entries(environment)
 
 
+# --- undo: each takes back what it has shown, or nothing ----------------------------------------------------------
+
+
+def undo_all_at_once(environment: Environment, *commands: Sequence[str]) -> list[tuple[int, str]]:
+    """Run commands that have all made their plan before the first of them is applied; exit codes and what they said."""
+    where = [sys.executable, "-m", "jupyter_pkgmgr.cli", "--prefix", os.fspath(environment.prefix)]
+    with prefix_lock(environment, Owner.here(face="test"), events=ignore_events, cancel=Cancellation()):
+        running = [
+            subprocess.Popen([*where, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            for words in commands
+        ]
+        heard = []
+        for process in running:
+            assert process.stdout is not None
+            lines = []
+            for line in process.stdout:
+                lines.append(line)
+                if line.startswith("waiting: "):
+                    break
+            heard.append("".join(lines))
+    rest = [process.communicate(timeout=120)[0] for process in running]
+    return [(process.returncode, one + two) for process, one, two in zip(running, heard, rest, strict=True)]
+
+
+@pytest.mark.usefixtures("index")
+def test_two_processes_that_undo_the_same_undo_it_once(venv_python: Path, service: PackageService) -> None:
+    environment = from_interpreter(venv_python)
+    for name in NAMES[:2]:
+        type_in(service, environment, f"install {name}")
+    ended = undo_all_at_once(environment, ["undo"], ["undo"])
+    assert sorted(code for code, _ in ended) == [0, 1]
+    [failed] = [said for code, said in ended if code]
+    assert f"install {NAMES[1]} was undone meanwhile by " in failed
+    assert "nothing was changed" in failed
+    assert "jupyter pkg history" in failed
+    inventory = read_inventory(environment)
+    assert inventory.pypi(NAMES[0]) is not None
+    assert inventory.pypi(NAMES[1]) is None
+
+
+@pytest.mark.usefixtures("index")
+def test_an_undo_that_others_come_before_undoes_what_it_has_shown(venv_python: Path, service: PackageService) -> None:
+    environment = from_interpreter(venv_python)
+    for name in NAMES[:3]:
+        type_in(service, environment, f"install {name}")
+    ids = [entry.id for entry in read_entries(environment)]
+    ended = undo_all_at_once(environment, *(["undo", name] for name in ids))
+    assert [code for code, _ in ended] == [0, 0, 0], ended
+    assert not {package.name for package in read_inventory(environment).packages} & set(NAMES)
+    assert sorted(entry.undoes for entry in read_entries(environment)[:3]) == sorted((name,) for name in ids)
+
+
+def test_an_undo_is_planned_again_after_an_installation_and_shown(service: PackageService, venv_python: Path) -> None:
+    environment = from_interpreter(venv_python)
+    type_in(service, environment, f"install {NAMES[0]}")
+    shown: list[str] = []
+
+    def overtake(_: Plan) -> bool:
+        behind_our_back(environment, NAMES[1])
+        return True
+
+    runner = Runner(service, environment, lambda key, what: shown.append(f"{key}: {what.text}"), confirm=overtake)
+    report = runner.run(parse_line("undo", base=environment.prefix))
+    assert report.outcome is not None
+    plans = [text for text in shown if text.startswith("plan: ")]
+    assert ["something else has changed this environment since" in text for text in plans] == [False, True]
+    inventory = read_inventory(environment)
+    assert inventory.pypi(NAMES[0]) is None
+    assert inventory.pypi(NAMES[1]) is not None
+
+
+def test_an_undo_whose_files_somebody_changed_meanwhile_changes_nothing(
+    service: PackageService, venv_python: Path
+) -> None:
+    environment = from_interpreter(venv_python)
+    type_in(service, environment, f"install {NAMES[0]}")
+
+    def overtake(_: Plan) -> bool:
+        type_in(service, environment, f"install --force-reinstall {NAMES[0]}")
+        return True
+
+    with pytest.raises(PkgError) as caught:
+        type_in(service, environment, "undo", overtake)
+    assert caught.value.reference == "changed-later"
+    assert read_inventory(environment).pypi(NAMES[0]) is not None
+
+
 # --- in one process -----------------------------------------------------------------------------------------------
 
 

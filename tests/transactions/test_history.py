@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_pkgmgr.model import Action, Change, Ecosystem, Environment, EnvironmentKind, Origin, OriginKind, Package
+from jupyter_pkgmgr.model.errors import UsageError
 from jupyter_pkgmgr.transactions.history import (
     Entry,
     Result,
@@ -17,13 +18,16 @@ from jupyter_pkgmgr.transactions.history import (
     prune,
     read_entries,
     read_files,
+    record_verdict,
     signature,
     write_entry,
     write_files,
 )
+from jupyter_pkgmgr.transactions.limits import Limits
 from jupyter_pkgmgr.transactions.manifest import Manifest
 from jupyter_pkgmgr.transactions.snapshot import BEFORE, take
 from jupyter_pkgmgr.transactions.state import state_of
+from jupyter_pkgmgr.transactions.verdicts import make_verdict
 
 
 @pytest.fixture
@@ -133,23 +137,23 @@ def test_what_was_rolled_back_does_not_stand(environment: Environment) -> None:
 def test_old_snapshots_are_dropped_by_count(environment: Environment) -> None:
     for number in range(1, 6):
         keep(environment, number)
-    assert prune(environment, keep=3) == ("t02", "t01")
+    assert prune(environment, Limits(keep=3)) == ("t02", "t01")
     assert with_snapshot(environment) == ["t05", "t04", "t03"]
     assert len(read_entries(environment)) == 5
-    assert prune(environment, keep=3) == ()
+    assert prune(environment, Limits(keep=3)) == ()
 
 
 def test_old_snapshots_are_dropped_by_size_and_with_them_all_older_ones(environment: Environment) -> None:
     for number, size in ((1, 1), (2, 70), (3, 30), (4, 30)):
         keep(environment, number, size=size)
-    assert prune(environment, max_bytes=100) == ("t02", "t01")
+    assert prune(environment, Limits(max_bytes=100)) == ("t02", "t01")
 
 
 def test_the_newest_committed_snapshot_is_kept_whatever_its_size(environment: Environment) -> None:
     keep(environment, 1, size=1)
     keep(environment, 2, size=1000)
     keep(environment, 3, result=Result.ROLLED_BACK)
-    assert prune(environment, keep=1, max_bytes=10) == ("t03", "t01")
+    assert prune(environment, Limits(keep=1, max_bytes=10)) == ("t03", "t01")
     assert with_snapshot(environment) == ["t02"]
 
 
@@ -216,3 +220,46 @@ def test_a_damaged_list_of_files_is_none(damage: bytes | None, tmp_path: Path) -
     if damage is not None:
         (tmp_path / "files.json").write_bytes(damage)
     assert read_files(tmp_path) is None
+
+
+# --- the restart verdict -------------------------------------------------------------------------------------------
+
+
+def test_a_verdict_lies_beside_the_entry_and_changes_nothing_in_it(environment: Environment) -> None:
+    name = keep(environment, 1)
+    entry = state_of(environment).of(name) / "entry.json"
+    before = entry.read_bytes()
+    record_verdict(environment, name, make_verdict("recommended", ["tb_alpha"]))
+    [found] = read_entries(environment)
+    assert (found.verdict, found.verdict_modules) == ("recommended", ("tb_alpha",))
+    record_verdict(environment, name, make_verdict("none", []))
+    [found] = read_entries(environment)
+    assert (found.verdict, found.verdict_modules) == ("none", ())
+    assert entry.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"schema": 99, "level": "none"}', b'{"level": "perhaps"}', b"\xff"])
+def test_a_damaged_verdict_is_unknown(damage: bytes, environment: Environment) -> None:
+    name = keep(environment, 1)
+    (state_of(environment).of(name) / "verdict.json").write_bytes(damage)
+    assert [entry.verdict for entry in read_entries(environment)] == ["unknown"]
+
+
+def test_what_changed_nothing_has_no_verdict(environment: Environment) -> None:
+    name = keep(environment, 1, result=Result.ROLLED_BACK)
+    with pytest.raises(UsageError):
+        record_verdict(environment, name, make_verdict("none", []))
+    assert [entry.verdict for entry in read_entries(environment)] == [""]
+
+
+def test_a_face_without_a_kernel_says_so(environment: Environment) -> None:
+    folder = state_of(environment).of("t01")
+    folder.mkdir(parents=True)
+    write_entry(folder, Entry(id="t01", started="2026-03-14T15:09:26+00:00", face="cli"))
+    assert [entry.verdict for entry in read_entries(environment)] == ["no-kernel"]
+
+
+def test_what_a_kernel_says_is_cut_to_a_size(environment: Environment) -> None:
+    record_verdict(environment, keep(environment, 1), make_verdict("required", ["x" * 10_000] * 1_000))
+    [found] = read_entries(environment)
+    assert len("".join(found.verdict_modules)) <= 10_000

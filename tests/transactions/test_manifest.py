@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from jupyter_pkgmgr.engines.guard import GUARD
 from jupyter_pkgmgr.transactions.locks import STATE
-from jupyter_pkgmgr.transactions.manifest import RACY, Manifest
+from jupyter_pkgmgr.transactions.manifest import MANIFEST, MANIFEST_CHANGES, RACY, Manifest
 from jupyter_pkgmgr.transactions.state import State
 
 
@@ -132,19 +133,68 @@ def test_every_name_survives_saving(name: str, state: State, tmp_path: Path) -> 
     path = os.path.join(state.base, "share", name)  # noqa: PTH118  as the code under test does
     Path(path).touch()
     found = Manifest.scan(state)
-    (tmp_path / "manifest").write_bytes(found.encode())
-    assert Manifest.load(tmp_path / "manifest") == found
+    found.save(tmp_path)
+    assert reloaded(tmp_path) == found
     place = state.places()(path)
     assert place is not None
     assert place in found
     assert state.path(place) == path
 
 
+def reloaded(home: Path) -> Manifest | None:
+    """From the disk, as another process reads it: what this one remembers is of files with other names."""
+    copy = home.with_name(f"{home.name}-copy")
+    copy.mkdir()
+    try:
+        for name in (MANIFEST, MANIFEST_CHANGES):
+            shutil.copy(home / name, copy)
+        return Manifest.load(copy)
+    finally:
+        shutil.rmtree(copy)
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_is_saved_as_a_difference_is_loaded_whole(
+    change: Callable[[Path], object], state: State, tmp_path: Path
+) -> None:
+    first = aged(Manifest.scan(state), state).save(tmp_path)
+    full = (tmp_path / MANIFEST).read_bytes()
+    change(Path(state.base))
+    second = Manifest.scan(state, known=first).save(tmp_path)
+    assert (tmp_path / MANIFEST).read_bytes() == full
+    for loaded in (reloaded(tmp_path), Manifest.load(tmp_path)):
+        assert loaded == second
+    third = Manifest.scan(state, known=reloaded(tmp_path)).save(tmp_path)
+    assert reloaded(tmp_path) == third
+
+
+def test_much_that_is_different_is_saved_in_full(state: State, tmp_path: Path) -> None:
+    first = Manifest.scan(state).save(tmp_path)
+    full = (tmp_path / MANIFEST).read_bytes()
+    for number in range(100):
+        (Path(state.base) / f"lib/{number}").mkdir()
+    second = Manifest.scan(state, known=first).save(tmp_path)
+    assert (tmp_path / MANIFEST).read_bytes() != full
+    assert reloaded(tmp_path) == second
+
+
+@pytest.mark.parametrize("name", [MANIFEST, MANIFEST_CHANGES])
 @pytest.mark.parametrize("garbage", [b"", b"x\x9c", b"\0" * 99])
-def test_a_damaged_manifest_is_none(garbage: bytes, tmp_path: Path) -> None:
-    (tmp_path / "manifest").write_bytes(garbage)
-    assert Manifest.load(tmp_path / "manifest") is None
+def test_a_damaged_manifest_is_none(name: str, garbage: bytes, state: State, tmp_path: Path) -> None:
+    Manifest.scan(state).save(tmp_path)
+    (tmp_path / name).write_bytes(garbage)
+    assert Manifest.load(tmp_path) is None
     assert Manifest.load(tmp_path / "nothing") is None
+
+
+def test_a_difference_to_another_manifest_is_none(state: State, tmp_path: Path) -> None:
+    Manifest.scan(state).save(tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    (Path(state.base) / "new").touch()
+    Manifest.scan(state).save(other)
+    (other / MANIFEST_CHANGES).replace(tmp_path / MANIFEST_CHANGES)
+    assert Manifest.load(tmp_path) is None
 
 
 def test_links_to_folders_are_followed_on_the_way_only(state: State, tmp_path: Path) -> None:

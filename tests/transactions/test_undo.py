@@ -2,135 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 
-from jupyter_pkgmgr.commands import parse_line
 from jupyter_pkgmgr.engines.uv import UvEngine
-from jupyter_pkgmgr.environments import from_interpreter, from_prefix
 from jupyter_pkgmgr.inventory import read_inventory
-from jupyter_pkgmgr.model import Environment, Policy, PolicyKind, Request, Verb
+from jupyter_pkgmgr.model import Policy, PolicyKind, Request, Verb
 from jupyter_pkgmgr.model.errors import PkgError, PlanBlockedError, PlanError, PlanOutdatedError, UsageError
-from jupyter_pkgmgr.render import Rendered
-from jupyter_pkgmgr.service import Entry, PackageService
+from jupyter_pkgmgr.service import PackageService
 from jupyter_pkgmgr.transactions.history import prune
+from jupyter_pkgmgr.transactions.limits import Limits
 from jupyter_pkgmgr.transactions.state import state_of
-from jupyter_pkgmgr.verbs import Report, Runner
+from jupyter_pkgmgr.verbs import Report
 from testbed.content import wheel
-from testbed.environments import tool, uv_install
-from testbed.index import Server, serve, serve_files
+from testbed.environments import uv_install
 from testbed.wheels import write_wheel
+from tests.transactions.demo import Demo, python, uv
 
 UNDO = Request(verb=Verb.UNDO, specs=())
-Tree = dict[str, tuple[int, int, str]]
-
-
-@dataclass
-class World:
-    """What an environment's packages come from."""
-
-    servers: ExitStack
-    caches: Path
-    running: list[Server]
-
-    def cut_off(self) -> None:
-        """No network any more, and no caches."""
-        self.servers.close()
-        shutil.rmtree(self.caches, ignore_errors=True)
-        for server in self.running:
-            with pytest.raises(URLError):
-                urlopen(server.url, timeout=5)  # noqa: S310  it is on loopback, and gone
-
-
-@dataclass
-class Demo:
-    """An environment and somebody who types commands in it."""
-
-    environment: Environment
-    base: Path
-    world: World
-    shown: dict[str, Rendered] = field(default_factory=dict)
-
-    def type(self, line: str) -> Report:
-        self.shown = {}
-        with PackageService(face="test") as service:
-            runner = Runner(service, self.environment, self.shown.__setitem__)
-            return runner.run(parse_line(line, base=self.base))
-
-    @property
-    def screen(self) -> str:
-        return "\n".join(rendered.text for rendered in self.shown.values())
-
-    @property
-    def history(self) -> tuple[Entry, ...]:
-        with PackageService() as service:
-            return service.history(self.environment)
-
-    @property
-    def version_of(self) -> dict[str, str]:
-        return {name: item.version for name, item in read_inventory(self.environment).distributions.items()}
-
-    def python(self, code: str, *, compiled: bool = False) -> str:
-        """What a program prints, run by the environment's interpreter."""
-        words = [str(python(self)), "-I", *([] if compiled else ["-B"]), "-c", code]
-        done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60)
-        return done.stdout.strip()
-
-    def tree(self) -> Tree:
-        """Types, modes, times and contents of everything, our own folder and bytecode aside."""
-        prefix = self.environment.prefix
-        return {
-            str(path.relative_to(prefix)): _seen(path)
-            for path in sorted(prefix.rglob("*"))
-            if not {"__pycache__", ".jupyter_pkgmgr"} & set(path.parts) and path.name != ".lock"
-        }
-
-
-def _seen(path: Path) -> tuple[int, int, str]:
-    found = path.lstat()
-    if path.is_symlink():
-        return found.st_mode, 0, str(path.readlink())
-    if path.is_dir():
-        return found.st_mode, 0, ""
-    return found.st_mode, found.st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@pytest.fixture
-def world(clean_settings: Path, testbed: Path, index_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """An index, a channel and caches of this test's own."""
-    with ExitStack() as servers:
-        index = servers.enter_context(serve(index_folder))
-        channel = servers.enter_context(serve_files(testbed / "channel"))
-        monkeypatch.setenv("PIP_INDEX_URL", index.index_url)
-        monkeypatch.setenv("CONDA_CHANNELS", channel.url)
-        caches = clean_settings / "caches"
-        for name in ("UV_CACHE_DIR", "XDG_CACHE_HOME", "CONDA_PKGS_DIRS", "PIP_CACHE_DIR"):
-            monkeypatch.setenv(name, str(caches / name))
-        yield World(servers, caches, [index, channel])
-
-
-@pytest.fixture
-def venv(world: World, venv_python: Path, tmp_path: Path) -> Demo:
-    return Demo(from_interpreter(venv_python), tmp_path, world)
-
-
-@pytest.fixture
-def conda(world: World, conda_prefix: Path, tmp_path: Path) -> Demo:
-    return Demo(from_prefix(conda_prefix), tmp_path, world)
-
 
 # --- everything comes back, without network ------------------------------------------------------------------------
 
@@ -543,7 +440,7 @@ def test_a_dropped_snapshot_says_what_can_still_be_done(venv: Demo) -> None:
     venv.type("install tb-alpha==1.0")
     venv.type("install -U tb-alpha tb-pure")
     venv.type("install tb-cli")
-    prune(venv.environment, keep=1)
+    prune(venv.environment, Limits(keep=1))
     venv.type("undo")
     before = venv.tree()
     with pytest.raises(PlanBlockedError) as caught:
@@ -633,13 +530,3 @@ def test_the_history_says_who_did_what_and_how_it_ended(venv: Demo) -> None:
     assert lines[4].endswith("done")
     venv.type("history --limit 1")
     assert "and 2 older ones" in venv.screen
-
-
-def python(demo: Demo) -> Path:
-    info = demo.environment.python
-    assert info is not None
-    return info.executable
-
-
-def uv(demo: Demo, verb: str, *words: str) -> None:
-    subprocess.run([tool("uv"), "pip", verb, "--quiet", "--python", python(demo), *words], check=True, timeout=60)

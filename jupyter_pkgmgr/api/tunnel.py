@@ -1,0 +1,78 @@
+"""The API of a kernel's own child: requests come as messages, and there is one environment."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from jupyter_pkgmgr.environments import KernelFacts, from_kernel
+from jupyter_pkgmgr.jobs import JobManager
+from jupyter_pkgmgr.model.errors import PkgError
+from jupyter_pkgmgr.service import PackageService
+
+from .api import Api
+from .environments import Environments
+from .errors import BadRequestError
+from .host import Alone
+from .parts import Parts
+from .plans import Plans
+from .request import ApiRequest, ApiResponse, Caller, error_response
+
+__all__ = ["Tunnel"]
+
+FACE = "widget"
+
+
+class _Message(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A request as it comes."""
+
+    method: str
+    path: str
+    query: dict[str, str] = {}
+    body: Any = None
+    headers: dict[str, str] = {}
+    facts: dict[str, Any] | None = None
+    """What the kernel tells of itself: which environment is meant."""
+
+
+class Tunnel:
+    """Hands messages on to an API of its own. Thread-safe."""
+
+    def __init__(self, service: PackageService) -> None:
+        self._environments = Environments(secrets.token_bytes(32))  # ids need not outlive this process
+        self._jobs = JobManager()
+        self._api = Api(
+            Parts(service=service, jobs=self._jobs, environments=self._environments, plans=Plans(), host=Alone())
+        )
+
+    def ask(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer one message: ``{"status", "body", "headers"}``."""
+        answer = self._answer(message)
+        return {"status": answer.status, "body": answer.body, "headers": dict(answer.headers)}
+
+    def _answer(self, message: Mapping[str, Any]) -> ApiResponse:
+        try:
+            asked = msgspec.convert(message, _Message)
+            if asked.facts is not None:
+                self._environments.register(from_kernel(KernelFacts.from_json(asked.facts)))
+        except msgspec.ValidationError as error:
+            return error_response(BadRequestError(f"the message isn't as documented: {error}"))
+        except PkgError as error:
+            return error_response(error)
+        return self._api.handle(
+            ApiRequest(
+                method=asked.method,
+                path=asked.path,
+                query=asked.query,
+                body=asked.body,
+                headers=asked.headers,
+                caller=Caller(face=FACE),
+            )
+        )
+
+    def close(self, seconds: float) -> None:
+        """Cancel every job, and wait so long until they have stopped."""
+        self._jobs.close(seconds)

@@ -1,0 +1,236 @@
+"""What answers requests: the service, its jobs and the API, made when they are first needed.
+
+Importing this module imports everything heavy; :mod:`.extension` does so in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import secrets
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import msgspec
+from tornado import web
+
+from jupyter_pkgmgr.api import (
+    MAX_BODY,
+    ApiRequest,
+    ApiResponse,
+    Caller,
+    Environments,
+    Plans,
+    error_response,
+    load_secret,
+    read_body,
+)
+from jupyter_pkgmgr.api.api import Api
+from jupyter_pkgmgr.api.parts import Parts
+from jupyter_pkgmgr.api.recovery import Recovery
+from jupyter_pkgmgr.api.routes import Route, find_route
+from jupyter_pkgmgr.jobs import Job, JobManager, JobStore, Limits
+from jupyter_pkgmgr.model import Outcome
+from jupyter_pkgmgr.model.errors import PkgError
+from jupyter_pkgmgr.service import PackageService
+from jupyter_pkgmgr.typed import changed_packages
+
+from .environments import EnvironmentFinder
+from .events import Emitter
+from .host import ServerHost
+from .jupyter import JupyterFacts
+from .kernels import KnownKernel
+from .tokens import Grant
+
+if TYPE_CHECKING:
+    from .extension import PkgmgrExtension
+
+__all__ = ["Core", "Route"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+LOOKERS = 4
+LOOKING = frozenset({"cancel", "events", "job", "jobs", "openapi", "plan"})
+"""Routes that are answered from memory: they have threads of their own, and never wait behind a search."""
+
+
+class Core:
+    """Everything behind the REST handlers."""
+
+    error = PkgError
+    find_route = staticmethod(find_route)
+    error_response = staticmethod(error_response)
+    max_body = MAX_BODY
+
+    def __init__(self, extension: PkgmgrExtension, loop: asyncio.AbstractEventLoop) -> None:
+        assert extension.serverapp is not None  # noqa: S101  Jupyter has linked it
+        assert extension.serverapp.event_logger is not None  # noqa: S101  it is made before extensions are
+        self._extension, self._loop, self._log = extension, loop, extension.log
+        self._closed = False
+        self._shutdown_seconds = extension.shutdown_seconds
+        self._quick = ThreadPoolExecutor(LOOKERS, thread_name_prefix="pkgmgr-quick")
+        self._slow = ThreadPoolExecutor(extension.threads, thread_name_prefix="pkgmgr")
+        server, folder = Path(sys.prefix), Path(extension.data_dir).expanduser()
+        jupyter = JupyterFacts(extension.serverapp, loop)
+        self.environments = Environments(_secret(folder / "secret", extension.log), server=server)
+        self._finder = EnvironmentFinder(jupyter, extension.kernels, server=server)
+        self._host = ServerHost(
+            jupyter=jupyter,
+            finder=self._finder,
+            registry=extension.kernels,
+            environments=self.environments,
+            settings=extension.settings_for_faces,
+        )
+        self._service = PackageService(face="jupyter", policy=extension.policy())
+        self.jobs = _jobs(extension, folder / "jobs", Recovery(self._service))
+        self._emitter = Emitter(extension.serverapp.event_logger, loop)
+        self.jobs.subscribe(self._emitter.job)
+        self.jobs.subscribe(self._tell_kernels)
+        self._unsubscribe = extension.kernels.subscribe(self._tell_soon)
+        parts = Parts(
+            service=self._service,
+            jobs=self.jobs,
+            environments=self.environments,
+            plans=Plans(max_plans=extension.kept_plans, max_age=60 * extension.plan_minutes),
+            host=self._host,
+        )
+        self.api = Api(parts)
+
+    def close(self) -> None:
+        """Cancel and wait: nothing that was begun is left half done, and no thread or child is left at all."""
+        self._unsubscribe()
+        for job in self.jobs.close(self._shutdown_seconds):
+            self._log.warning("job %s (%s) didn't stop in time", job.id, job.facts.title)
+        self._service.close()
+        self._closed = True
+        for pool in (self._quick, self._slow):
+            pool.shutdown(cancel_futures=True)
+        self._finder.close()
+
+    @property
+    def unfinished(self) -> int:
+        """How many jobs aren't over."""
+        return sum(not job.state.ended for job in self.jobs.all())
+
+    # --- for the handlers ------------------------------------------------------------------------------------------
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Have something done in a thread that is always soon free."""
+        return await self._in(self._quick, functools.partial(function, *args, **kwargs))
+
+    async def handle(self, route: Route, request: ApiRequest) -> ApiResponse:
+        """Have a request answered."""
+        pool = self._quick if route.name in LOOKING else self._slow
+        return await self._in(pool, functools.partial(self.api.handle, request))
+
+    async def _in(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(pool, work)
+        except (asyncio.CancelledError, RuntimeError) as error:  # how a pool says that it is closed
+            if not self._closed:
+                raise
+            raise web.HTTPError(HTTPStatus.SERVICE_UNAVAILABLE, "the server is shutting down") from error
+
+    def request(
+        self,
+        *,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: bytes,
+        headers: Mapping[str, str],
+        user: str,
+        grant: Grant | None,
+    ) -> ApiRequest:
+        """A request as the API takes it.
+
+        Raises
+        ------
+        BadRequestError
+            If the body is no JSON.
+        """
+        if grant is None:
+            caller = Caller(user=user, face="panel")
+        else:
+            environment = self._environment_of(grant)
+            caller = Caller(user=user, face="%pkg", kernel=grant.kernel, environment=environment)
+        return ApiRequest(method=method, path=path, query=query, body=read_body(body), headers=headers, caller=caller)
+
+    def _environment_of(self, grant: Grant) -> str | None:
+        """The id of a kernel's environment, which nobody may have asked for before."""
+        if grant.prefix is None:
+            return None
+        name = self.environments.id_of(Path(grant.prefix))
+        if all(known.id != name for known in self.environments.known()):
+            self._host.kernel(grant.kernel)
+        return name
+
+    @staticmethod
+    def encode(body: Any) -> bytes | None:
+        """An answer's body as it goes over the wire."""
+        if body is None or isinstance(body, str):
+            return body.encode() if body else None
+        return msgspec.json.encode(body)
+
+    def _tell_kernels(self, job: Job) -> None:
+        """Have the other kernels of an environment that was changed judge whether they need a restart."""
+        outcome, attacher = job.outcome, self._extension.attacher
+        if not job.state.ended or outcome is None or not outcome.changes or attacher is None:
+            return
+        change = {
+            "changed_files": [str(path) for path in outcome.changed_files],
+            "changed_packages": _changed_packages(outcome),
+            "job": job.id,
+        }
+
+        async def tell() -> None:
+            verdicts = await attacher.tell(job.facts.prefix, change, by=job.facts.kernel)
+            for kernel, verdict in verdicts.items():
+                self.api.parts.verdicts.add(outcome.transaction, kernel, verdict)
+
+        asyncio.run_coroutine_threadsafe(tell(), self._loop)
+
+    def _tell_soon(self, kernel: KnownKernel) -> None:
+        self._quick.submit(self._tell, kernel)
+
+    def _tell(self, kernel: KnownKernel) -> None:
+        known = self._host.kernel(kernel.id)
+        if known is not None:
+            self._emitter.kernel(known)
+
+
+def _changed_packages(outcome: Outcome) -> list[dict[str, Any]]:
+    """What a kernel judges by, with the versions that it tells its user."""
+    return [
+        {
+            **package,
+            "before": change.before.version if change.before else None,
+            "after": change.after.version if change.after else None,
+        }
+        for package, change in zip(changed_packages(outcome), outcome.changes, strict=True)
+    ]
+
+
+def _secret(path: Path, log: logging.Logger | logging.LoggerAdapter[Any]) -> bytes:
+    """The installation's secret; where it can't be kept, one for this run: ids change with the next."""
+    try:
+        return load_secret(path)
+    except OSError as error:
+        log.warning("the ids of environments will change with the next start: %s", error)
+        return secrets.token_bytes(32)
+
+
+def _jobs(extension: PkgmgrExtension, folder: Path, recovery: Recovery) -> JobManager:
+    limits = Limits(
+        changing=extension.changing_jobs,
+        reading=extension.reading_jobs,
+        queued=extension.queued_jobs,
+        kept=extension.kept_jobs,
+        kept_days=extension.kept_days,
+    )
+    return JobManager(limits=limits, store=JobStore(folder), recovery=recovery)

@@ -1,0 +1,160 @@
+/**
+ * Measure the panel in a browser: `node bench/run.mjs [--runs N] [--json]`.
+ *
+ * - first rows: from the arrival of the data of 5,000 packages, as text, to the paint with rows in it;
+ * - keystroke: from the key to the paint that follows it, over 35,000 names, letters and backspaces;
+ * - scrolling: frames in which a part of the list has no row, with the wheel and with jumps.
+ */
+import { parseArgs } from 'node:util';
+import { chromium } from 'playwright-core';
+import { serve } from '../scripts/serve.mjs';
+
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '5' },
+    json: { type: 'boolean', default: false },
+    chromium: { type: 'string', default: process.env.CHROMIUM ?? '/usr/bin/chromium' }
+  }
+});
+const PROMISES = { rows: 100, keystroke: 50 };
+const QUERIES = ['scikit', 'pytorch', 'data', 'json-yaml', 'http', 'tensorflow', 'x', 'learn-kit'];
+const flags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync'
+];
+
+const { server, url } = await serve({ entry: 'bench/page.tsx' });
+const browser = await chromium.launch({ executablePath: values.chromium, args: flags });
+const rows = [];
+let keys = [];
+let scrolled;
+try {
+  for (let run = 0; run < Number(values.runs); run += 1) {
+    const page = await browser.newPage({ viewport: { width: 340, height: 800 } });
+    await page.goto(url);
+    await page.waitForSelector('html[data-ready]');
+    rows.push(await page.evaluate('marks.rows - marks.data'));
+    if (run === 0) {
+      scrolled = await scroll(page);
+      keys = await type(page);
+    }
+    await page.close();
+  }
+} finally {
+  await browser.close();
+  server.close();
+}
+report();
+
+/** Milliseconds from each key to the paint after it. */
+async function type(page) {
+  await page.getByRole('tab', { name: 'Search' }).click();
+  await page.waitForFunction('panel.search.state.names === "ready"');
+  await page.evaluate(() => {
+    window.times = [];
+    document.addEventListener(
+      'keydown',
+      event => {
+        void window.painted().then(() => window.times.push(performance.now() - event.timeStamp));
+      },
+      { capture: true }
+    );
+  });
+  const box = page.getByRole('textbox', { name: /Search/ });
+  await box.click();
+  let count = 0;
+  const press = async key => {
+    await page.keyboard.press(key);
+    count += 1;
+    await page.waitForFunction(`times.length === ${count}`);
+  };
+  for (const query of QUERIES) {
+    for (const letter of query) {
+      await press(letter);
+    }
+    for (let index = 0; index < query.length; index += 1) {
+      await press('Backspace');
+    }
+  }
+  return page.evaluate('times');
+}
+
+/** How many frames showed a place without a row. */
+async function scroll(page) {
+  await page.evaluate(() => {
+    const list = document.querySelector('[role="grid"]');
+    window.frames_ = { all: 0, blank: 0, going: true };
+    const look = () => {
+      const box = list.getBoundingClientRect();
+      const end = Math.min(box.bottom - 2, box.top + list.scrollHeight - list.scrollTop - 2);
+      const at = y => document.elementFromPoint(box.left + 20, y)?.closest('[role="row"]');
+      const places = [box.top + 40, (box.top + end) / 2, end];
+      window.frames_.all += 1;
+      window.frames_.blank += places.every(at) ? 0 : 1;
+      if (window.frames_.going) {
+        requestAnimationFrame(look);
+      }
+    };
+    requestAnimationFrame(look);
+  });
+  const box = await page.locator('[role="grid"]').boundingBox();
+  await page.mouse.move(box.x + 50, box.y + 200);
+  for (let tick = 0; tick < 120; tick += 1) {
+    await page.mouse.wheel(0, 480);
+  }
+  await page.waitForTimeout(300);
+  const wheel = await page.evaluate(
+    '({...frames_, top: document.querySelector("[role=grid]").scrollTop})'
+  );
+  const jumps = await page.evaluate(async () => {
+    const list = document.querySelector('[role="grid"]');
+    const times = [];
+    for (let jump = 0; jump < 30; jump += 1) {
+      const begin = performance.now();
+      list.scrollTop = ((jump * 7919) % 30) * 4900;
+      await window.painted();
+      const box = list.getBoundingClientRect();
+      while (!document.elementFromPoint(box.left + 20, box.top + 300)?.closest('[role="row"]')) {
+        await window.painted();
+      }
+      times.push(performance.now() - begin);
+    }
+    window.frames_.going = false;
+    return times;
+  });
+  return { wheel, jumps };
+}
+
+function percentile(numbers, share) {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+}
+
+function report() {
+  const results = {
+    'first rows of 5,000 (ms, median)': percentile(rows, 0.5),
+    'first rows of 5,000 (ms, worst)': Math.max(...rows),
+    'keystroke over 35,000 (ms, median)': percentile(keys, 0.5),
+    'keystroke over 35,000 (ms, p95)': percentile(keys, 0.95),
+    keystrokes: keys.length,
+    'frames with the wheel': scrolled.wheel.all,
+    'of them with a blank row': scrolled.wheel.blank,
+    'wheel came to (px)': scrolled.wheel.top,
+    'jump to rows (ms, p95)': percentile(scrolled.jumps, 0.95)
+  };
+  if (values.json) {
+    console.log(JSON.stringify(results, null, 2));
+  } else {
+    for (const [name, value] of Object.entries(results)) {
+      console.log(`${name.padEnd(36)} ${Number.isInteger(value) ? value : value.toFixed(1)}`);
+    }
+  }
+  const kept =
+    percentile(rows, 0.5) <= PROMISES.rows &&
+    percentile(keys, 0.95) <= PROMISES.keystroke &&
+    scrolled.wheel.blank === 0;
+  process.exitCode = kept ? 0 : 1;
+}

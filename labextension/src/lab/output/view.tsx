@@ -1,0 +1,352 @@
+import { useState } from 'react';
+
+import type { ITranslation } from '../../panel/translation';
+import type {
+  IErrorPart,
+  IHintPart,
+  IPlanPart,
+  IProgressPart,
+  IShownChange,
+  IShownNotice,
+  IShownStep,
+  IVerdictPart,
+  Part
+} from './parts';
+import { isRunning } from './parts';
+
+/** What can be done from an output; what is missing can't be done here and now, and gets no button. */
+export interface IOutputActions {
+  cancel?: () => Promise<void>;
+  install?: () => Promise<void>;
+  restart?: () => Promise<void>;
+}
+
+interface IProps<P> {
+  part: P;
+  actions: IOutputActions;
+  trans: ITranslation;
+}
+
+/** More new dependencies than this are folded. */
+const FEW = 5;
+
+/** One display of `%pkg`. Every text of it is a text node. */
+export function OutputView(props: IProps<Part>) {
+  const { part, actions, trans } = props;
+  switch (part.part) {
+    case 'plan':
+      return <Plan part={part} trans={trans} />;
+    case 'progress':
+      return <Progress part={part} actions={actions} trans={trans} />;
+    case 'verdict':
+      return <Verdict part={part} actions={actions} trans={trans} />;
+    case 'hint':
+      return <Hint part={part} actions={actions} trans={trans} />;
+    case 'error':
+      return <Failure part={part} trans={trans} />;
+    case 'result':
+      return <Line mark="✓" kind="success" text={part.text.replace(/^✔\s*/, '')} />;
+    case 'message':
+      return <Message level={part.level} text={part.text} />;
+  }
+}
+
+function Line({ mark, kind, text }: { mark: string; kind: string; text: string }) {
+  return (
+    <div className={`jpkg-Output-line jpkg-mod-${kind}`}>
+      <span className="jpkg-Output-mark" aria-hidden="true">
+        {mark}
+      </span>
+      <span className="jpkg-Output-text">{text}</span>
+    </div>
+  );
+}
+
+function Message({ level, text }: { level: string; text: string }) {
+  if (level === 'warning') {
+    return <Line mark="!" kind="warning" text={text} />;
+  }
+  return <Line mark={level === 'waiting' ? '…' : '·'} kind="muted" text={text} />;
+}
+
+// --- plan ---------------------------------------------------------------------------------------------------------
+
+function Plan({ part, trans }: Omit<IProps<IPlanPart>, 'actions'>) {
+  return (
+    <section className="jpkg-Output-plan" aria-label={trans.__('Plan')}>
+      <header>
+        <b>{trans.__('Plan for %1', part.environment)}</b>
+        <Counts part={part} trans={trans} />
+      </header>
+      {part.steps.map((step, index) => (
+        <Step key={index} step={step} trans={trans} />
+      ))}
+      {part.blockers.map((notice, index) => (
+        <Notice
+          key={index}
+          kind="error"
+          title={trans.__('Blocked:')}
+          notice={notice}
+          trans={trans}
+        />
+      ))}
+      {part.warnings.map((notice, index) => (
+        <Notice
+          key={index}
+          kind="warning"
+          title={trans.__('Warning:')}
+          notice={notice}
+          trans={trans}
+        />
+      ))}
+    </section>
+  );
+}
+
+function Counts({ part, trans }: Omit<IProps<IPlanPart>, 'actions'>) {
+  const changes = part.steps.flatMap(step => step.changes);
+  const count = (action: string): number =>
+    changes.filter(change => change.action === action).length;
+  const facts = [
+    [count('install'), trans.__('%1 to install', count('install'))],
+    [count('upgrade'), trans.__('%1 to upgrade', count('upgrade'))],
+    [count('downgrade'), trans.__('%1 to downgrade', count('downgrade'))],
+    [count('reinstall'), trans.__('%1 to reinstall', count('reinstall'))],
+    [count('remove'), trans.__('%1 to remove', count('remove'))],
+    [part.downloadSize ?? 0, trans.__('%1 MB to download', megabytes(part.downloadSize ?? 0))]
+  ] as const;
+  const shown = facts.filter(([number]) => number > 0).map(([, text]) => text);
+  return <span className="jpkg-Output-muted">{shown.join(' · ')}</span>;
+}
+
+function Step({ step, trans }: { step: IShownStep; trans: ITranslation }) {
+  const isPlain = (change: IShownChange): boolean =>
+    !change.requested && change.action === 'install';
+  const plain = step.changes.filter(isPlain);
+  const folded = plain.length > FEW ? plain : [];
+  const shown = step.changes.filter(change => !folded.includes(change));
+  const ordered = [
+    ...shown.filter(change => change.requested),
+    ...shown.filter(change => !change.requested)
+  ];
+  return (
+    <div className="jpkg-Output-step">
+      <div className="jpkg-Output-engine">
+        {step.engine}
+        {step.reason && <span className="jpkg-Output-muted"> {step.reason}</span>}
+      </div>
+      <Changes changes={ordered} trans={trans} />
+      {folded.length > 0 && (
+        <details>
+          <summary>
+            {trans._n('and %1 dependency', 'and %1 dependencies', folded.length)}
+            <span className="jpkg-Output-muted">
+              {' '}
+              {folded.map(change => change.name).join(', ')}
+            </span>
+          </summary>
+          <Changes changes={folded} trans={trans} />
+        </details>
+      )}
+    </div>
+  );
+}
+
+const SIGNS = { install: '+', remove: '−', upgrade: '↑', downgrade: '↓', reinstall: '↻' } as const;
+
+function Changes({ changes, trans }: { changes: IShownChange[]; trans: ITranslation }) {
+  return (
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">{trans.__('Package')}</th>
+          <th scope="col">{trans.__('Version')}</th>
+          <th scope="col">{trans.__('From')}</th>
+          <th scope="col">{trans.__('Why')}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {changes.map((change, index) => (
+          <tr key={index} className={change.requested ? 'jpkg-mod-requested' : undefined}>
+            <td title={change.name}>
+              <Sign action={change.action} trans={trans} />
+              {change.name}
+            </td>
+            <td title={versions(change)}>{versions(change)}</td>
+            <td title={change.source}>{change.source}</td>
+            <td className="jpkg-Output-muted">{change.reason}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Sign({ action, trans }: { action: IShownChange['action']; trans: ITranslation }) {
+  const words = {
+    install: trans.__('install'),
+    remove: trans.__('remove'),
+    upgrade: trans.__('upgrade'),
+    downgrade: trans.__('downgrade'),
+    reinstall: trans.__('reinstall')
+  };
+  return (
+    <span
+      className={`jpkg-Output-sign jpkg-mod-${action}`}
+      role="img"
+      aria-label={words[action]}
+      title={words[action]}
+    >
+      {SIGNS[action]}
+    </span>
+  );
+}
+
+function versions({ before, after }: IShownChange): string {
+  return before && after && before !== after ? `${before} → ${after}` : after || before;
+}
+
+function Notice(props: {
+  kind: 'error' | 'warning';
+  title: string;
+  notice: IShownNotice;
+  trans: ITranslation;
+}) {
+  const { kind, title, notice, trans } = props;
+  return (
+    <div className={`jpkg-Output-notice jpkg-mod-${kind}`}>
+      <b>{title}</b> {notice.message}
+      {notice.hint && <div className="jpkg-Output-muted">{trans.__('hint: %1', notice.hint)}</div>}
+    </div>
+  );
+}
+
+// --- progress, verdict, hint, error -------------------------------------------------------------------------------
+
+function Progress({ part, actions, trans }: IProps<IProgressPart>) {
+  const title = part.title && <b className="jpkg-Output-title">{part.title}</b>;
+  if (part.state === 'finished' || part.state === 'succeeded') {
+    return (
+      <div className="jpkg-Output-line jpkg-mod-success">
+        <span className="jpkg-Output-mark" aria-hidden="true">
+          ✓
+        </span>
+        <span className="jpkg-Output-text">
+          {title} <span className="jpkg-Output-muted">{part.text}</span>
+        </span>
+      </div>
+    );
+  }
+  if (!isRunning(part.state)) {
+    return (
+      <Line mark="✕" kind="error" text={part.title ? `${part.title}: ${part.text}` : part.text} />
+    );
+  }
+  const known = part.done !== null && part.total !== null && part.total > 0 && part.done > 0;
+  const label = part.title ? `${part.title}: ${part.text}` : part.text;
+  return (
+    <div className="jpkg-Output-progress">
+      <div className="jpkg-Output-line">
+        <span className="jpkg-Output-text">
+          {title} <span className="jpkg-Output-muted">{part.text}</span>
+        </span>
+        {actions.cancel && (
+          <Button label={trans.__('Cancel')} busy={trans.__('Cancelling…')} run={actions.cancel} />
+        )}
+      </div>
+      <progress
+        aria-label={label}
+        max={part.total ?? 1}
+        value={known ? (part.done ?? 0) : undefined}
+      />
+    </div>
+  );
+}
+
+function Verdict({ part, actions, trans }: IProps<IVerdictPart>) {
+  const kind = { none: 'muted', recommended: 'warning', required: 'error' }[part.level];
+  if (part.level === 'none') {
+    return <Line mark="·" kind={kind} text={part.text} />;
+  }
+  return (
+    <div className={`jpkg-Output-notice jpkg-mod-${kind}`}>
+      <span className="jpkg-Output-text">{part.text}</span>
+      {actions.restart && (
+        <Button
+          label={trans.__('Restart kernel…')}
+          busy={trans.__('Restarting…')}
+          run={actions.restart}
+          primary
+        />
+      )}
+    </div>
+  );
+}
+
+function Hint({ part, actions, trans }: IProps<IHintPart>) {
+  return (
+    <div className="jpkg-Output-notice jpkg-mod-info">
+      <span className="jpkg-Output-text">{part.text}</span>
+      {actions.install && (
+        <Button
+          label={trans.__('Install %1', part.package)}
+          busy={trans.__('Installing…')}
+          title={part.command}
+          run={actions.install}
+          primary
+        />
+      )}
+    </div>
+  );
+}
+
+function Failure({ part, trans }: Omit<IProps<IErrorPart>, 'actions'>) {
+  return (
+    <div className="jpkg-Output-notice jpkg-mod-error" role="alert">
+      <b>{part.message}</b>
+      {part.context.map((fact, index) => (
+        <div key={index}>{fact}</div>
+      ))}
+      {part.note && <div className="jpkg-Output-muted">{trans.__('note: %1', part.note)}</div>}
+      {part.hint && <div className="jpkg-Output-muted">{trans.__('hint: %1', part.hint)}</div>}
+      {part.detail && (
+        <details>
+          <summary>{trans.__('Details')}</summary>
+          <pre>{part.detail}</pre>
+        </details>
+      )}
+    </div>
+  );
+}
+
+interface IButtonProps {
+  label: string;
+  busy: string;
+  run: () => Promise<void>;
+  title?: string;
+  primary?: boolean;
+}
+
+/** A button that is off while what it began goes on. */
+function Button({ label, busy, run, title, primary = false }: IButtonProps) {
+  const [isBusy, setBusy] = useState(false);
+  const onClick = (): void => {
+    setBusy(true);
+    void run().finally(() => setBusy(false));
+  };
+  return (
+    <button
+      type="button"
+      className={`jpkg-Output-button${primary ? ' jp-mod-primary' : ''}`}
+      disabled={isBusy}
+      title={title}
+      onClick={onClick}
+    >
+      {isBusy ? busy : label}
+    </button>
+  );
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1_000_000).toFixed(1);
+}

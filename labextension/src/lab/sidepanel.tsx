@@ -1,0 +1,125 @@
+import { ILayoutRestorer } from '@jupyterlab/application';
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { ReactWidget } from '@jupyterlab/ui-components';
+import type { Message } from '@lumino/messaging';
+
+import { Panel } from '../panel/components/Panel';
+import { PanelModel } from '../panel/model';
+import type { ITranslation } from '../panel/translation';
+import { packageIcon } from './icon';
+import { followSettings } from './settings';
+import { DOMAIN, IPackageManager, IPackagePanel, PANEL } from './tokens';
+
+/** Between the table of contents and the extensions. */
+const RANK = 450;
+/** Milliseconds between looks for what was done elsewhere, in case no event tells. */
+const POLL = 60_000;
+
+/** The side panel. As long as nobody has looked at it, it asks the server for nothing. */
+class PackagePanel extends ReactWidget {
+  constructor(
+    private readonly _manager: IPackageManager,
+    trans: ITranslation
+  ) {
+    super();
+    this.id = 'jupyter-pkgmgr-panel';
+    this.addClass('jpkg-SidePanel');
+    this.title.icon = packageIcon;
+    this.title.caption = trans.__('Packages');
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', trans.__('Packages'));
+    this.model = new PanelModel({
+      service: _manager.service,
+      trans,
+      restartKernel: async kernel => {
+        await _manager.restart(kernel);
+      },
+      poll: POLL
+    });
+    this.model.setVisible(false);
+  }
+
+  readonly model: PanelModel;
+
+  override dispose(): void {
+    if (!this.isDisposed) {
+      this.model.dispose();
+      super.dispose();
+    }
+  }
+
+  protected override render() {
+    return <Panel model={this.model} />;
+  }
+
+  protected override onBeforeShow(message: Message): void {
+    super.onBeforeShow(message);
+    this.model.setVisible(true);
+    this._connect();
+  }
+
+  protected override onAfterHide(message: Message): void {
+    super.onAfterHide(message);
+    this.model.setVisible(false);
+  }
+
+  protected override onActivateRequest(message: Message): void {
+    super.onActivateRequest(message);
+    const first = this.node.querySelector<HTMLElement>('input, button, [tabindex="0"]');
+    (first ?? this.node).focus();
+  }
+
+  /** Begin to follow kernels and events, at the first look. */
+  private _connect(): void {
+    if (this._isConnected) {
+      return;
+    }
+    this._isConnected = true;
+    const { kernels, events } = this._manager;
+    const { model } = this;
+    const follow = (): void => void model.followKernel(kernels.kernel);
+    kernels.changed.connect(follow);
+    kernels.restarted.connect((_, kernel) => model.kernelRestarted(kernel));
+    events.environmentChanged.connect((_, event) =>
+      model.environmentChanged(event.environment, event.fingerprint)
+    );
+    events.jobChanged.connect((_, { environment }) => model.jobChanged(environment));
+    events.kernelChanged.connect((_, { kernel }) => model.kernelChanged(kernel));
+    follow();
+    void model.connect();
+  }
+
+  private _isConnected = false;
+}
+
+export const sidepanel: JupyterFrontEndPlugin<IPackagePanel> = {
+  id: PANEL,
+  description: 'The side panel with the packages of the current kernel.',
+  autoStart: true,
+  provides: IPackagePanel,
+  requires: [IPackageManager],
+  optional: [ILayoutRestorer, ISettingRegistry, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    manager: IPackageManager,
+    restorer: ILayoutRestorer | null,
+    registry: ISettingRegistry | null,
+    translator: ITranslator | null
+  ): IPackagePanel => {
+    const trans = (translator ?? nullTranslator).load(DOMAIN);
+    const panel = new PackagePanel(manager, trans);
+    let placed: string | null = null;
+    const place = (side: 'left' | 'right'): void => {
+      if (side !== placed) {
+        placed = side;
+        app.shell.add(panel, side, { rank: RANK, type: 'Packages' });
+      }
+    };
+    place('left'); // at once, for the layout's restorer
+    restorer?.add(panel, panel.id);
+    void followSettings(registry, ({ side }) => place(side));
+    return { model: panel.model, show: () => app.shell.activateById(panel.id) };
+  }
+};

@@ -1,0 +1,92 @@
+import { useStore } from '../store';
+import { Button } from './Button';
+import { useModel } from './context';
+import { ErrorNote, Note } from './notes';
+
+/** What has to be known whatever is shown below. */
+export function Banners() {
+  const { session, trans } = useModel();
+  const { connection, error, kernel, chosen } = useStore(session);
+  return (
+    <div className="jpkg-Banners">
+      {connection === 'offline' && (
+        <Note
+          tone="warning"
+          icon="offline"
+          actions={<Button onClick={() => void session.connect()}>{trans.__('Try now')}</Button>}
+        >
+          {trans.__(
+            'The server does not answer. What is shown may be old; it is tried again and again.'
+          )}
+        </Note>
+      )}
+      {connection === 'ready' && error && (
+        <ErrorNote
+          error={error}
+          actions={<Button onClick={() => void session.refresh()}>{trans.__('Try again')}</Button>}
+        />
+      )}
+      {!chosen && kernel?.mismatch && <Note tone="warning">{kernel.mismatch}</Note>}
+      {!chosen && kernel?.why && <Note tone="info">{kernel.why}</Note>}
+      {!chosen && <Verdict />}
+      <Elsewhere />
+    </div>
+  );
+}
+
+/** Whether the kernel has to begin anew, and the way to do it. */
+function Verdict() {
+  const model = useModel();
+  const { session, trans } = model;
+  const { verdict, restarting } = useStore(session);
+  if (!verdict || verdict.level === 'none') {
+    return null;
+  }
+  const required = verdict.level === 'required';
+  return (
+    <Note
+      tone={required ? 'error' : 'warning'}
+      icon="refresh"
+      actions={
+        model.canRestart && (
+          <Button kind="primary" disabled={restarting} onClick={() => void model.restartKernel()}>
+            {restarting ? trans.__('Restarting…') : trans.__('Restart the kernel')}
+          </Button>
+        )
+      }
+    >
+      <p className="jpkg-Note-message">
+        {required ? trans.__('Restart required') : trans.__('Restart recommended')}
+      </p>
+      <p>{verdict.text}</p>
+    </Note>
+  );
+}
+
+/** Changes that were collected for another environment: they wait, and nobody forgets them. */
+function Elsewhere() {
+  const { changes, session, trans } = useModel();
+  const { elsewhere } = useStore(changes);
+  const { environments } = useStore(session);
+  return (
+    <>
+      {elsewhere.map(({ environment, count }) => (
+        <Note
+          key={environment}
+          tone="info"
+          actions={
+            <Button onClick={() => void session.choose(environment)}>{trans.__('Go there')}</Button>
+          }
+        >
+          {trans._n(
+            '%1 change waits for %2',
+            '%1 changes wait for %2',
+            count,
+            environments?.find(({ id }) => id === environment)?.name ??
+              trans.__('another environment')
+          )}
+        </Note>
+      ))}
+    </>
+  );
+}

@@ -1,0 +1,94 @@
+import type { IEntry } from '../documents';
+import type { ITranslation } from '../translation';
+import { moment, seconds } from '../format';
+import { useStore } from '../store';
+import { Button } from './Button';
+import { ChangeSummary } from './ChangeSummary';
+import { useModel } from './context';
+import { Empty, ErrorNote, Skeleton } from './notes';
+
+/** What was done to this environment, by whom, and the way back. */
+export function HistoryView() {
+  const { history, trans } = useModel();
+  const { loading, error, entries } = useStore(history);
+  if (loading === 'failed' && error) {
+    return (
+      <ErrorNote
+        error={error}
+        actions={<Button onClick={() => void history.refresh()}>{trans.__('Try again')}</Button>}
+      />
+    );
+  }
+  if (loading !== 'ready') {
+    return <Skeleton rows={6} label={trans.__('Reading the history')} />;
+  }
+  if (entries.length === 0) {
+    return (
+      <Empty icon="clock" title={trans.__('Nothing was changed here yet')}>
+        {trans.__('Every change is noted, and can be taken back without network.')}
+      </Empty>
+    );
+  }
+  return (
+    <ul className="jpkg-List jpkg-Scroll" aria-label={trans.__('History')}>
+      {entries.map(entry => (
+        <li key={entry.id}>
+          <Entry entry={entry} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Entry({ entry }: { entry: IEntry }) {
+  const { changes, trans } = useModel();
+  const { phase } = useStore(changes);
+  const undo = () =>
+    void changes.request({ command: `undo ${entry.id}` }, trans.__('Undo: %1', entry.command));
+  return (
+    <article className="jpkg-Job" aria-label={entry.command}>
+      <div className="jpkg-Job-head">
+        <code className="jpkg-Job-title jpkg-Ellipsis" title={entry.command}>
+          {entry.command}
+        </code>
+        {entry.result !== 'committed' && (
+          <span className={`jpkg-Badge jpkg-mod-${entry.result}`}>
+            {resultLabel(entry.result, trans)}
+          </span>
+        )}
+        {entry.result === 'committed' && entry.has_snapshot && (
+          <Button
+            icon="undo"
+            disabled={phase !== 'idle'}
+            aria-label={trans.__('Undo %1', entry.command)}
+            onClick={undo}
+          >
+            {trans.__('Undo')}
+          </Button>
+        )}
+      </div>
+      <p className="jpkg-Muted">
+        {[moment(entry.started), seconds(entry.seconds, trans), entry.user, entry.face]
+          .filter(Boolean)
+          .join(' · ')}
+      </p>
+      {entry.message && <p>{entry.message}</p>}
+      <ChangeSummary changes={entry.changes} />
+    </article>
+  );
+}
+
+function resultLabel(result: IEntry['result'], trans: ITranslation): string {
+  switch (result) {
+    case 'committed':
+      return trans.__('done');
+    case 'rolled-back':
+      return trans.__('failed, taken back');
+    case 'failed':
+      return trans.__('failed');
+    case 'cancelled':
+      return trans.__('cancelled');
+    case 'recovered':
+      return trans.__('interrupted, taken back');
+  }
+}

@@ -1,0 +1,105 @@
+import type { IProblem } from '../documents';
+import { useStore } from '../store';
+import { Button } from './Button';
+import { useModel } from './context';
+import { Empty, ErrorNote, Note, Skeleton } from './notes';
+
+/** What the inventory shows to be wrong, and what the doctor finds. */
+export function ProblemsView() {
+  const { doctor, packages, trans } = useModel();
+  const { phase, files, error, problems: found } = useStore(doctor);
+  const { problems: seen } = useStore(packages);
+  const problems = phase === 'ready' ? found : seen;
+  return (
+    <div className="jpkg-Scroll">
+      <div className="jpkg-Toolbar jpkg-mod-row">
+        <Button
+          kind={phase === 'none' ? 'primary' : 'plain'}
+          disabled={phase === 'running'}
+          onClick={() => void doctor.examine(false)}
+        >
+          {trans.__('Examine')}
+        </Button>
+        <Button disabled={phase === 'running'} onClick={() => void doctor.examine(true)}>
+          {trans.__('Examine every file')}
+        </Button>
+        {phase === 'running' && <span className="jpkg-Spinner" aria-hidden="true" />}
+      </div>
+      {error && (
+        <div className="jpkg-Pad">
+          <ErrorNote error={error} />
+        </div>
+      )}
+      {phase === 'running' && <Skeleton rows={3} label={trans.__('Examining the environment')} />}
+      {phase !== 'running' && problems.length > 0 && (
+        <ul className="jpkg-List" aria-label={trans.__('Problems')}>
+          {problems.map((problem, index) => (
+            <li key={index} className="jpkg-Pad">
+              <Finding problem={problem} />
+            </li>
+          ))}
+        </ul>
+      )}
+      {problems.length === 0 && phase === 'ready' && (
+        <Empty icon="check" title={trans.__('Nothing is broken')}>
+          {files
+            ? trans.__('Every file is as its package recorded it.')
+            : trans.__('Records, files and dependencies fit together.')}
+        </Empty>
+      )}
+      {problems.length === 0 && phase === 'none' && (
+        <Empty icon="search" title={trans.__('No problem is known')}>
+          {trans.__(
+            'Examine looks for missing files, broken dependencies and changes behind our back.'
+          )}
+        </Empty>
+      )}
+    </div>
+  );
+}
+
+function Finding({ problem }: { problem: IProblem }) {
+  const model = useModel();
+  const { changes, trans, packages } = model;
+  const { phase } = useStore(changes);
+  const { command } = problem;
+  return (
+    <Note
+      tone="warning"
+      actions={
+        command && (
+          <Button
+            kind="primary"
+            disabled={phase !== 'idle'}
+            title={`%pkg ${command}`}
+            aria-label={trans.__('Mend: %1', problem.message)}
+            onClick={() => void changes.request({ command }, trans.__('Mend: %1', problem.message))}
+          >
+            {trans.__('Mend')}
+          </Button>
+        )
+      }
+    >
+      <p className="jpkg-Note-message">{problem.message}</p>
+      {problem.path && (
+        <p>
+          <code>{problem.path}</code>
+        </p>
+      )}
+      {problem.hint && (
+        <p className="jpkg-Note-hint">
+          <span>{trans.__('Next:')}</span> <code>{problem.hint}</code>
+        </p>
+      )}
+      <p className="jpkg-Finding-packages">
+        {problem.packages
+          .filter(name => packages.find(name))
+          .map(name => (
+            <button key={name} type="button" className="jpkg-Link" onClick={() => model.show(name)}>
+              {name}
+            </button>
+          ))}
+      </p>
+    </Note>
+  );
+}

@@ -1,0 +1,15 @@
+import type { IPackageService } from '../service';
+import type { ITranslation } from '../translation';
+
+/** What each part of the model needs of the whole. */
+export interface IContext {
+  readonly service: IPackageService;
+  readonly trans: ITranslation;
+  /** Tell it to those who don't see the screen. */
+  say(text: string, urgent?: boolean): void;
+  /** Take note of an error that may be about the connection; returns whether it is. */
+  noteLost(error: unknown): boolean;
+}
+
+/** Something that is read from the server. */
+export type Loadable = 'none' | 'loading' | 'ready' | 'failed';

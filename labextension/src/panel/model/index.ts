@@ -1,0 +1,258 @@
+import type { IJob } from '../documents';
+import { ServiceError } from '../errors';
+import type { IPackageService } from '../service';
+import { Store } from '../store';
+import type { ITranslation } from '../translation';
+import { Announcer } from './announcer';
+import { Changes } from './changes';
+import type { IContext } from './context';
+import { Details } from './details';
+import { Doctor } from './doctor';
+import { History } from './history';
+import { Jobs, appliedBy } from './jobs';
+import { Packages } from './packages';
+import { Search } from './search';
+import { Session } from './session';
+
+export type Tab = 'installed' | 'search' | 'changes' | 'history' | 'problems';
+
+export interface IPanelOptions {
+  service: IPackageService;
+  trans: ITranslation;
+  /** Restart this kernel; hosts that can't leave it out. */
+  restartKernel?: (kernelId: string) => Promise<void>;
+  /** Milliseconds between looks for what others did, for hosts that hear no events; 0 turns it off. */
+  poll?: number;
+}
+
+interface IPanelState {
+  tab: Tab;
+  /** Whether anybody looks; nothing is polled otherwise. */
+  visible: boolean;
+}
+
+/**
+ * Everything the panel knows, without a page: one per panel, made by the host, which tells it
+ * what kernel is current and what it hears of the server's events.
+ */
+export class PanelModel extends Store<IPanelState> {
+  readonly announcer = new Announcer();
+  readonly trans: ITranslation;
+  readonly session: Session;
+  readonly packages: Packages;
+  readonly details: Details;
+  readonly search: Search;
+  readonly jobs: Jobs;
+  readonly changes: Changes;
+  readonly history: History;
+  readonly doctor: Doctor;
+  readonly #restart: IPanelOptions['restartKernel'];
+  readonly #ends: (() => void)[] = [];
+  #environment: string | null = null;
+  #wasOffline = false;
+
+  constructor({ service, trans, restartKernel, poll = 0 }: IPanelOptions) {
+    super({ tab: 'installed', visible: true });
+    this.trans = trans;
+    this.#restart = restartKernel;
+    const context: IContext = {
+      service,
+      trans,
+      say: (text, urgent) => this.announcer.say(text, urgent),
+      noteLost: error => this.#noteLost(error)
+    };
+    this.session = new Session(context);
+    this.packages = new Packages(context);
+    this.details = new Details(context);
+    this.search = new Search(context);
+    this.jobs = new Jobs(context, job => this.#ended(job));
+    this.changes = new Changes(context, this.jobs);
+    this.history = new History(context);
+    this.doctor = new Doctor(context, this.jobs);
+    this.#ends.push(this.session.subscribe(() => this.#followSession()));
+    if (poll) {
+      const timer = setInterval(() => this.#poll(), poll);
+      this.#ends.push(() => clearInterval(timer));
+    }
+  }
+
+  get canRestart(): boolean {
+    return this.#restart !== undefined && this.session.state.kernelId !== null;
+  }
+
+  /** Begin: ask the server who it is. */
+  connect(): Promise<void> {
+    return this.session.connect();
+  }
+
+  /** The host's current kernel; `null` when there is none. */
+  followKernel(kernelId: string | null): Promise<void> {
+    return this.session.follow(kernelId);
+  }
+
+  setVisible(visible: boolean): void {
+    this.set({ visible });
+  }
+
+  setTab(tab: Tab): void {
+    this.set({ tab });
+    this.#load(tab);
+  }
+
+  /** Look for a package, as typed by the user somewhere else. */
+  searchFor(text: string): void {
+    this.search.setText(text);
+    this.setTab('search');
+  }
+
+  /** The details of an installed package, beside the list. */
+  show(name: string): void {
+    this.setTab('installed');
+    void this.details.show(name);
+  }
+
+  /** An environment's packages changed, wherever that was done. */
+  environmentChanged(environment: string, fingerprint: string | null = null): void {
+    if (environment === this.#environment && fingerprint !== this.packages.state.fingerprint) {
+      this.#refresh();
+    }
+  }
+
+  /** A job of an environment changed its state, wherever it was started. */
+  jobChanged(environment: string): void {
+    if (environment === this.#environment) {
+      void this.jobs.refresh();
+    }
+  }
+
+  /** What is known of a kernel changed. */
+  kernelChanged(kernelId: string): void {
+    if (kernelId === this.session.state.kernelId) {
+      void this.session.refresh();
+    }
+  }
+
+  /** The host saw this kernel begin anew. */
+  kernelRestarted(kernelId: string): void {
+    if (kernelId === this.session.state.kernelId) {
+      void this.session.restarted();
+    }
+  }
+
+  async restartKernel(): Promise<void> {
+    const { kernelId } = this.session.state;
+    if (!this.#restart || kernelId === null) {
+      return;
+    }
+    this.session.setRestarting(true);
+    try {
+      await this.#restart(kernelId);
+      await this.session.restarted();
+      this.announcer.say(this.trans.__('The kernel has restarted'));
+    } finally {
+      this.session.setRestarting(false);
+    }
+  }
+
+  dispose(): void {
+    for (const end of this.#ends) {
+      end();
+    }
+    const parts = [this.session, this.packages, this.details, this.search, this.jobs, this.history];
+    for (const part of [...parts, this.doctor]) {
+      part.dispose();
+    }
+  }
+
+  #followSession(): void {
+    const environment = this.session.state.environment?.id ?? null;
+    if (environment !== this.#environment) {
+      this.#open(environment);
+    } else if (this.#wasOffline && this.session.state.connection === 'ready') {
+      this.#refresh();
+      void this.jobs.refresh();
+    }
+    this.#wasOffline = this.session.state.connection === 'offline';
+  }
+
+  #open(environment: string | null): void {
+    this.#environment = environment;
+    this.details.open(environment);
+    this.search.open(environment);
+    this.history.open(environment);
+    this.doctor.open(environment);
+    this.changes.open(environment);
+    void this.packages.open(environment);
+    void this.jobs.open(environment);
+    this.#load(this.state.tab);
+    const { name } = this.session.state.environment ?? {};
+    if (name !== undefined) {
+      this.announcer.say(this.trans.__('Environment %1', name));
+    }
+  }
+
+  /** What a tab shows is read when it is looked at. */
+  #load(tab: Tab): void {
+    if (tab === 'search') {
+      void this.search.load();
+    } else if (tab === 'history') {
+      void this.history.refresh();
+    } else if (tab === 'changes') {
+      void this.jobs.refresh();
+    }
+  }
+
+  #refresh(): void {
+    void this.packages.refresh();
+    void this.details.refresh();
+    if (this.state.tab === 'history' || this.history.state.loading === 'ready') {
+      void this.history.refresh();
+    }
+  }
+
+  #poll(): void {
+    if (this.state.visible && this.session.state.connection === 'ready') {
+      void this.jobs.refresh();
+      void this.packages.refresh();
+      void this.session.refresh();
+    }
+  }
+
+  #ended(job: IJob): void {
+    if (job.kind !== 'apply' && job.kind !== 'run') {
+      return;
+    }
+    const { kernelId } = this.session.state;
+    const verdict = kernelId === null ? undefined : appliedBy(job)?.verdicts[kernelId];
+    if (verdict) {
+      this.session.addVerdict(verdict);
+    }
+    this.announcer.say(this.#sentence(job), job.state !== 'succeeded');
+    if (job.environment === this.#environment) {
+      this.#refresh();
+      void this.session.refresh();
+    }
+  }
+
+  #sentence(job: IJob): string {
+    const { trans } = this;
+    switch (job.state) {
+      case 'succeeded':
+        return trans.__('Done: %1', job.title);
+      case 'cancelled':
+        return trans.__('Cancelled: %1', job.title);
+      case 'rolled-back':
+        return trans.__('Failed, and taken back: %1', job.title);
+      default:
+        return trans.__('Failed: %1', job.title);
+    }
+  }
+
+  #noteLost(error: unknown): boolean {
+    const lost = error instanceof ServiceError && error.kind === 'unreachable';
+    if (lost) {
+      this.session.lost(error);
+    }
+    return lost;
+  }
+}

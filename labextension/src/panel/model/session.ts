@@ -1,0 +1,206 @@
+import type { IEnvironment, IError, IKernel, ISettings, IVerdict } from '../documents';
+import { ServiceError, asError } from '../errors';
+import { pause } from '../follow';
+import { together } from '../progress';
+import { Store } from '../store';
+import type { IContext } from './context';
+import { Latest } from './latest';
+
+export interface ISessionState {
+  connection: 'loading' | 'ready' | 'absent' | 'offline' | 'failed';
+  error: IError | null;
+  settings: ISettings | null;
+  /** The kernel that the host shows; `null` where it shows none. */
+  kernelId: string | null;
+  kernel: IKernel | null;
+  /** The environment that the panel shows. */
+  environment: IEnvironment | null;
+  /** Whether the user chose it, instead of following the kernel. */
+  chosen: boolean;
+  /** For the chooser; `null` until it was asked for. */
+  environments: readonly IEnvironment[] | null;
+  choosing: boolean;
+  /** What must be said about the kernel: from the server, and from what was applied here. */
+  verdict: IVerdict | null;
+  restarting: boolean;
+}
+
+const FIRST_PAUSE = 1000;
+const LONGEST_PAUSE = 15_000;
+
+/** Which server, which kernel, which environment. */
+export class Session extends Store<ISessionState> {
+  readonly #context: IContext;
+  readonly #connecting = new Latest();
+  readonly #following = new Latest();
+  readonly #listing = new Latest();
+  #choice: string | null = null;
+
+  constructor(context: IContext) {
+    super({
+      connection: 'loading',
+      error: null,
+      settings: null,
+      kernelId: null,
+      kernel: null,
+      environment: null,
+      chosen: false,
+      environments: null,
+      choosing: false,
+      verdict: null,
+      restarting: false
+    });
+    this.#context = context;
+  }
+
+  /** Ask the server who it is, then for what is shown. */
+  async connect(): Promise<void> {
+    await this.#connecting.run(async signal => {
+      try {
+        const settings = await this.#context.service.settings(signal);
+        this.set({ settings, connection: 'ready', error: null });
+      } catch (error) {
+        this.#failed(error);
+      }
+    });
+    if (this.state.connection === 'ready') {
+      await this.refresh();
+    }
+  }
+
+  /** Show the environment of this kernel, and go on following it. */
+  async follow(kernelId: string | null): Promise<void> {
+    if (kernelId === this.state.kernelId && !this.state.chosen) {
+      return;
+    }
+    this.#choice = null;
+    this.set({ kernelId, kernel: null, chosen: false, choosing: false, verdict: null });
+    await this.refresh();
+  }
+
+  /** Show this environment, whatever the kernel is. */
+  async choose(id: string): Promise<void> {
+    this.#choice = id;
+    this.set({ chosen: true, choosing: false });
+    await this.refresh();
+  }
+
+  async followAgain(): Promise<void> {
+    this.#choice = null;
+    this.set({ chosen: false, choosing: false });
+    await this.refresh();
+  }
+
+  async openChooser(): Promise<void> {
+    this.set({ choosing: true });
+    await this.#list();
+  }
+
+  closeChooser(): void {
+    this.set({ choosing: false });
+  }
+
+  /** Read kernel and environment anew. */
+  async refresh(): Promise<void> {
+    if (this.state.connection !== 'ready') {
+      return;
+    }
+    await this.#following.run(async signal => {
+      try {
+        await this.#read(signal);
+      } catch (error) {
+        if (!signal.aborted && !this.#context.noteLost(error)) {
+          this.set({ environment: null, error: asError(error) });
+        }
+      }
+    });
+  }
+
+  /** A verdict that came with the result of a job. */
+  addVerdict(verdict: IVerdict): void {
+    this.set({ verdict: together(this.state.verdict, verdict) });
+  }
+
+  /** The kernel began anew: nothing that was loaded is loaded any more. */
+  async restarted(): Promise<void> {
+    this.set({ verdict: null });
+    await this.refresh();
+  }
+
+  setRestarting(restarting: boolean): void {
+    this.set({ restarting });
+  }
+
+  /** Nothing answers any more: say so, and try again until something does. */
+  lost(error: unknown): void {
+    if (this.state.connection === 'offline' || this.state.connection === 'absent') {
+      return;
+    }
+    this.set({ connection: 'offline', error: asError(error) });
+    this.#context.say(this.#context.trans.__('The connection to the server is lost'), true);
+    void this.#reconnect();
+  }
+
+  dispose(): void {
+    this.#connecting.stop();
+    this.#following.stop();
+    this.#listing.stop();
+  }
+
+  async #reconnect(): Promise<void> {
+    await this.#connecting.run(async signal => {
+      for (let wait = FIRST_PAUSE; ; wait = Math.min(wait * 2, LONGEST_PAUSE)) {
+        await pause(wait, signal);
+        try {
+          const settings = await this.#context.service.settings(signal);
+          this.set({ settings, connection: 'ready', error: null });
+          this.#context.say(this.#context.trans.__('Connected again'));
+          return;
+        } catch (error) {
+          if (!(error instanceof ServiceError) || error.kind !== 'unreachable') {
+            this.#failed(error);
+            return;
+          }
+        }
+      }
+    });
+    await this.refresh();
+  }
+
+  #failed(error: unknown): void {
+    if (error instanceof ServiceError && error.kind === 'unreachable') {
+      this.lost(error);
+    } else if (error instanceof ServiceError && error.kind === 'absent') {
+      this.set({ connection: 'absent', error: asError(error) });
+    } else {
+      this.set({ connection: 'failed', error: asError(error) });
+    }
+  }
+
+  async #read(signal: AbortSignal): Promise<void> {
+    const { service } = this.#context;
+    const { kernelId } = this.state;
+    const kernel = kernelId === null ? null : await service.kernel(kernelId, signal);
+    const id = this.#choice ?? kernel?.environment ?? null;
+    const environment = id === null ? null : await service.environment(id, signal);
+    signal.throwIfAborted();
+    const verdict =
+      this.#choice === null ? together(kernel?.verdict ?? null, this.state.verdict) : null;
+    this.set({ kernel, environment, error: null, verdict });
+    if (environment === null) {
+      await this.#list();
+    }
+  }
+
+  async #list(): Promise<void> {
+    await this.#listing.run(async signal => {
+      try {
+        this.set({ environments: await this.#context.service.environments(signal) });
+      } catch (error) {
+        if (!signal.aborted && !this.#context.noteLost(error)) {
+          this.set({ environments: [], error: asError(error) });
+        }
+      }
+    });
+  }
+}

@@ -1,0 +1,284 @@
+import { act, screen, waitFor, within } from '@testing-library/react';
+import { describe, expect, it } from 'vitest';
+
+import { analysis, blocked, hostile, manyRows, plan } from '../memory/world';
+import { open } from './page';
+
+const grid = () => screen.getByRole('grid', { name: 'Installed packages' });
+const rowOf = (name: string) => {
+  const row = within(grid()).getByText(name).closest<HTMLElement>('[role="row"]');
+  return row ?? expect.fail(`no row of ${name}`);
+};
+const focusedRow = () => document.activeElement?.querySelector('.jpkg-Ellipsis')?.textContent;
+
+describe('the list of installed packages', () => {
+  it('says how many there are, and renders only what can be seen', async () => {
+    await open({
+      prepare: server => {
+        server.world.packages[analysis.id] = {
+          fingerprint: 'x',
+          packages: manyRows(5000),
+          problems: []
+        };
+      }
+    });
+    expect(grid().getAttribute('aria-rowcount')).toBe('5001');
+    expect(within(grid()).getAllByRole('row').length).toBeLessThan(80);
+  });
+
+  it('has one row in the order of Tab, and goes with the keys of a grid', async () => {
+    const { user } = await open();
+    expect(grid().querySelectorAll('[role="row"][tabindex="0"]')).toHaveLength(1);
+    act(() => rowOf('anyio').focus());
+    await user.keyboard('{ArrowDown}{ArrowDown}');
+    expect(focusedRow()).toBe('azure-mgmt-recoveryservicesbackup-passivestamp-crossregion');
+    await user.keyboard('{End}');
+    expect(focusedRow()).toBe('zstd');
+    await user.keyboard('{Home}');
+    expect(focusedRow()).toBe('anyio');
+    await user.keyboard('{PageDown}');
+    expect(focusedRow()).not.toBe('anyio');
+    expect(grid().querySelectorAll('[role="row"][tabindex="0"]')).toHaveLength(1);
+  });
+
+  it('jumps to what is typed', async () => {
+    const { user } = await open();
+    act(() => rowOf('anyio').focus());
+    await user.keyboard('num');
+    expect(focusedRow()).toBe('numpy');
+  });
+
+  it('leads to a row’s buttons and back', async () => {
+    const { user, model } = await open();
+    act(() => rowOf('numpy').focus());
+    await user.keyboard('{ArrowRight}');
+    expect(document.activeElement?.getAttribute('aria-label')).toBe(
+      'Add to changes: update numpy to 2.3.1'
+    );
+    await user.keyboard('{Enter}');
+    expect(model.changes.state.cart).toMatchObject([
+      { action: 'update', name: 'numpy', version: '2.3.1' }
+    ]);
+    await user.keyboard('{ArrowLeft}');
+    expect(focusedRow()).toBe('numpy');
+    await user.keyboard('{Delete}');
+    expect(model.changes.state.cart).toMatchObject([{ action: 'remove', name: 'numpy' }]);
+    await user.keyboard('{Delete}');
+    expect(model.changes.state.cart).toEqual([]);
+  });
+
+  it('opens details with Enter, and takes the focus back when they are closed', async () => {
+    const { user } = await open();
+    act(() => rowOf('numpy').focus());
+    await user.keyboard('{Enter}');
+    const details = await screen.findByRole('article', { name: 'Details of numpy' });
+    expect(document.activeElement?.tagName).toBe('H3');
+    await within(details).findByText('BSD-3-Clause');
+    await user.keyboard('{Escape}');
+    expect(screen.queryByRole('article')).toBeNull();
+    expect(focusedRow()).toBe('numpy');
+  });
+
+  it('sorts by its headers and says so', async () => {
+    const { user } = await open();
+    const header = screen.getByRole('columnheader', { name: 'Name' });
+    expect(header.getAttribute('aria-sort')).toBe('ascending');
+    await user.click(within(header).getByRole('button'));
+    expect(header.getAttribute('aria-sort')).toBe('descending');
+    expect(within(grid()).getAllByRole('row')[1]?.textContent).toContain('zstd');
+  });
+
+  it('offers the search for what is not installed', async () => {
+    const { user, model } = await open();
+    await user.type(
+      screen.getByRole('textbox', { name: 'Filter installed packages' }),
+      'tensorflow'
+    );
+    await user.click(screen.getByRole('button', { name: 'Look for it in channels and indexes' }));
+    expect(model.search.state.text).toBe('tensorflow');
+    expect(screen.getByRole('tab', { name: 'Search' }).getAttribute('aria-selected')).toBe('true');
+  });
+});
+
+describe('text of packages', () => {
+  it('is never markup, and a link of it only leads to the web', async () => {
+    const { model } = await open();
+    await act(() => model.details.show('spectral'));
+    expect(screen.getAllByText(hostile).length).toBeGreaterThan(0);
+    expect(document.querySelector('script, img, b')).toBeNull();
+    expect(screen.queryByRole('link')).toBeNull();
+    await act(() => model.details.show('numpy'));
+    const link = screen.getByRole('link', { name: 'numpy.org' });
+    expect(link.getAttribute('rel')).toBe('noopener noreferrer');
+  });
+});
+
+describe('by keyboard alone', () => {
+  it('a package is found, installed after a look at the plan, and taken back', async () => {
+    const { user, server, model } = await open();
+    const tabTo = async (text: string) => {
+      while (document.activeElement?.textContent !== text) {
+        await user.tab();
+      }
+    };
+    server.planner = () => plan;
+    server.onJob = job =>
+      server.end(job.id, 'succeeded', { result: { changes: [], warnings: [], verdicts: {} } });
+    act(() => screen.getByRole('tab', { name: 'Installed' }).focus());
+    await user.keyboard('{ArrowRight}');
+    await waitFor(() => expect(model.search.state.names).toBe('ready'));
+    await user.tab();
+    await user.keyboard('scikit-learn{Enter}');
+    await screen.findByRole('button', { name: 'Install' });
+    await tabTo('Install');
+    await user.keyboard('{Enter}');
+    const dialog = await screen.findByRole('dialog', { name: 'Plan for analysis' });
+    expect(document.activeElement).toBe(
+      within(dialog).getByRole('heading', { name: 'Plan for analysis' })
+    );
+    await user.keyboard('{Enter}');
+    expect(server.jobsOf('apply')).toHaveLength(0);
+    await tabTo('Apply');
+    await user.keyboard('{Enter}');
+    await waitFor(() => expect(server.jobsOf('apply')).toHaveLength(1));
+    await waitFor(() => expect(model.changes.state.phase).toBe('idle'));
+    act(() => screen.getByRole('tab', { name: 'Search' }).focus());
+    await user.keyboard('{ArrowRight}{ArrowRight}');
+    await screen.findByRole('button', { name: 'Undo %pkg install polars httpx' });
+    await tabTo('Undo');
+    await user.keyboard('{Enter}');
+    await waitFor(() => expect(server.bodies).toContainEqual({ command: 'undo t-3' }));
+  });
+
+  it('Ctrl+Enter applies what was collected, and not what is in a dialog', async () => {
+    const { user, server, model } = await open();
+    server.planner = () => blocked;
+    act(() =>
+      model.changes.add({
+        action: 'remove',
+        name: 'six',
+        ecosystem: null,
+        version: null,
+        installed: '1'
+      })
+    );
+    act(() => screen.getByRole('tab', { name: 'Installed' }).focus());
+    await user.keyboard('{Control>}{Enter}{/Control}');
+    const dialog = await screen.findByRole('dialog');
+    await user.keyboard('{Control>}{Enter}{/Control}');
+    expect(server.jobsOf('plan')).toHaveLength(1);
+    expect(within(dialog).queryByRole('button', { name: 'Apply' })).toBeNull();
+    expect(within(dialog).getByText('the running kernel needs ipykernel')).toBeDefined();
+    await user.click(within(dialog).getByRole('button', { name: 'Back' }));
+    await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
+    expect(model.changes.state.cart).toHaveLength(1);
+  });
+});
+
+describe('the plan', () => {
+  it('says what, from where and why, the size, and what is at stake', async () => {
+    const { server, model } = await open();
+    server.planner = () => plan;
+    act(() => void model.changes.request({ command: 'install x' }, 'x'));
+    const dialog = await screen.findByRole('dialog');
+    const row = within(dialog).getByRole('row', { name: /numpy/ });
+    expect(row.textContent).toContain('2.1.3 → 2.0.2');
+    expect(row.textContent).toContain('downgrade');
+    expect(row.textContent).toContain('conda-forge');
+    expect(row.textContent).toContain('scipy 1.15.2 needs numpy <2.1');
+    expect(dialog.textContent).toContain('47 MB to download');
+    expect(dialog.textContent).toContain('numpy is downgraded, which nobody asked for');
+    expect(dialog.textContent).toContain('numpy is loaded in this kernel');
+    act(() => model.changes.decide('back'));
+  });
+});
+
+describe('other states', () => {
+  it('without the server’s side: one sentence and the command', async () => {
+    await open({ prepare: server => void (server.absent = true) });
+    expect(screen.getByText('The server side of this panel is not running')).toBeDefined();
+    expect(screen.getByText('python -m pip install jupyter_pkgmgr')).toBeDefined();
+  });
+
+  it('without a kernel: the environments to choose from', async () => {
+    const { user } = await open({ kernel: null });
+    await user.click(screen.getByRole('button', { name: /r-statistics/ }));
+    expect(await screen.findByRole('heading', { name: 'r-statistics' })).toBeDefined();
+    expect(await screen.findByText('Nothing is installed here yet')).toBeDefined();
+  });
+
+  it('after a switch: what waits elsewhere, and the way there', async () => {
+    const { user, model } = await open();
+    act(() =>
+      model.changes.add({
+        action: 'install',
+        name: 'rich',
+        ecosystem: null,
+        version: null,
+        installed: ''
+      })
+    );
+    await act(() => model.followKernel('kernel-2'));
+    expect(screen.getByText(/1 change waits for/)).toBeDefined();
+    await user.click(screen.getByRole('button', { name: 'Go there' }));
+    expect(await screen.findByRole('heading', { name: 'analysis' })).toBeDefined();
+    expect(screen.getByRole('button', { name: '1 change' })).toBeDefined();
+  });
+
+  it('with a verdict: why, and the button that restarts', async () => {
+    const { user, restartKernel } = await open({
+      prepare: server => {
+        const kernel = server.world.kernels['kernel-1'];
+        if (kernel) {
+          kernel.verdict = {
+            level: 'required',
+            modules: ['numpy'],
+            text: 'numpy can not be exchanged'
+          };
+        }
+      }
+    });
+    expect(screen.getByText('numpy can not be exchanged')).toBeDefined();
+    await user.click(screen.getByRole('button', { name: 'Restart the kernel' }));
+    expect(restartKernel).toHaveBeenCalledWith('kernel-1');
+  });
+
+  it('announces what happens', async () => {
+    const { model } = await open();
+    act(() =>
+      model.changes.add({
+        action: 'install',
+        name: 'rich',
+        ecosystem: null,
+        version: null,
+        installed: ''
+      })
+    );
+    expect(document.querySelector('[aria-live="polite"]')?.textContent).toBe(
+      'rich: added to the changes'
+    );
+    act(() => model.announcer.say('stop', true));
+    expect(document.querySelector('[aria-live="assertive"]')?.textContent).toBe('stop');
+  });
+
+  it('a pasted command is shown as understood, and Enter runs it', async () => {
+    const { user, server, model } = await open();
+    act(() => model.setTab('search'));
+    await user.click(screen.getByRole('textbox', { name: /Search/ }));
+    await user.paste('!pip install "pandas>=2" rich');
+    expect(screen.getByText('%pkg install "pandas>=2" rich')).toBeDefined();
+    await user.keyboard('{Enter}');
+    await waitFor(() =>
+      expect(server.bodies).toContainEqual({ command: 'install "pandas>=2" rich' })
+    );
+  });
+
+  it('a problem is mended by its command', async () => {
+    const { user, server, model } = await open();
+    act(() => model.setTab('problems'));
+    await user.click(screen.getByRole('button', { name: /^Mend/ }));
+    await waitFor(() =>
+      expect(server.bodies).toContainEqual({ command: 'install --conda --force certifi' })
+    );
+  });
+});

@@ -1,0 +1,507 @@
+// @vitest-environment node
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import type { IChange } from '../../src/panel/documents';
+import { PanelModel } from '../../src/panel/model';
+import { RestPackageService } from '../../src/panel/service';
+import { english } from '../../src/panel/translation';
+import { MemoryServer } from '../memory/server';
+import {
+  analysis,
+  blocked,
+  change,
+  makeWorld,
+  one,
+  plan,
+  server as serverEnvironment,
+  teaching
+} from '../memory/world';
+
+let server: MemoryServer;
+let model: PanelModel;
+const restart = vi.fn<(kernel: string) => Promise<void>>();
+
+const quiet = { ...plan, review: { needed: false, reasons: [] } };
+const applied = (verdict: 'none' | 'required' = 'none', changes: IChange[] = []) => ({
+  transaction: 't-9',
+  seconds: 1,
+  fingerprint: 'f2',
+  changes,
+  warnings: [],
+  verdicts: {
+    'kernel-1': {
+      level: verdict,
+      modules: verdict === 'none' ? [] : ['numpy'],
+      text: 'numpy changed'
+    }
+  }
+});
+
+/** Until what a test waits for has happened; the whole is bounded by the runner's timeout. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) {
+    await new Promise(resolve => setTimeout(resolve, 1));
+  }
+}
+
+async function connected(kernel: string | null = 'kernel-1'): Promise<void> {
+  await model.followKernel(kernel);
+  await model.connect();
+  if (kernel !== null) {
+    await until(
+      () =>
+        model.packages.state.loading === 'ready' && model.packages.state.outdatedLoading === 'ready'
+    );
+  }
+}
+
+beforeEach(() => {
+  server = new MemoryServer(makeWorld());
+  restart.mockReset().mockResolvedValue(undefined);
+  model = new PanelModel({
+    service: new RestPackageService(server.transport),
+    trans: english,
+    restartKernel: restart
+  });
+});
+
+afterEach(() => model.dispose());
+
+describe('following the kernel', () => {
+  it('shows its environment, and what is installed there', async () => {
+    await connected();
+    expect(model.session.state.environment?.name).toBe('analysis');
+    expect(model.packages.state.counts).toMatchObject({ all: 65, outdated: 3, problems: 1 });
+    expect(model.packages.find('NumPy')?.newest).toBe('2.3.1');
+  });
+
+  it('switches with it, and loses nothing that was collected', async () => {
+    await connected();
+    model.changes.add({
+      action: 'install',
+      name: 'rich',
+      ecosystem: null,
+      version: null,
+      installed: ''
+    });
+    await model.followKernel('kernel-2');
+    expect(model.session.state.environment?.id).toBe(teaching.id);
+    expect(model.changes.state.cart).toEqual([]);
+    expect(model.changes.state.elsewhere).toEqual([{ environment: analysis.id, count: 1 }]);
+    await model.followKernel('kernel-1');
+    expect(model.changes.state.cart.map(({ name }) => name)).toEqual(['rich']);
+    expect(model.changes.state.elsewhere).toEqual([]);
+  });
+
+  it('shows the last of several that were switched to at once', async () => {
+    await connected();
+    await Promise.all([
+      model.followKernel('kernel-2'),
+      model.followKernel('kernel-1'),
+      model.followKernel('kernel-2')
+    ]);
+    await until(() => model.packages.state.loading === 'ready');
+    expect(model.packages.state.environment).toBe(teaching.id);
+    expect(model.packages.state.fingerprint).toBe('t1');
+  });
+
+  it('offers the environments where there is none', async () => {
+    await connected(null);
+    expect(model.session.state.environment).toBeNull();
+    expect(model.session.state.environments).toHaveLength(4);
+    await model.session.choose(serverEnvironment.id);
+    expect(model.session.state).toMatchObject({ chosen: true, environment: { name: 'base' } });
+    await model.followKernel('kernel-1');
+    expect(model.session.state).toMatchObject({ chosen: false, environment: { name: 'analysis' } });
+  });
+
+  it('says why there is no environment of a remote kernel', async () => {
+    await connected();
+    await model.followKernel('kernel-remote');
+    expect(model.session.state.kernel?.why).toContain('%pkg');
+    expect(model.session.state.environment).toBeNull();
+    expect(model.session.state.environments).toHaveLength(4);
+  });
+
+  it('shows what the server says of a kernel that is gone', async () => {
+    await connected();
+    await model.followKernel('nobody');
+    expect(model.session.state.error?.reference).toBe('kernel-not-found');
+  });
+});
+
+describe('the list', () => {
+  beforeEach(() => connected());
+  const names = () => model.packages.state.visible.map(({ row }) => row.name);
+
+  it('is filtered by name and summary, names that begin so first', () => {
+    model.packages.setFilter('py');
+    expect(names().slice(0, 4)).toEqual(['pygments', 'pyparsing', 'python', 'python-dateutil']);
+    model.packages.setFilter('dataframe');
+    expect(names()).toEqual(['polars']);
+  });
+
+  it('shows only what is asked for', () => {
+    model.packages.setShow('outdated');
+    expect(names()).toEqual(['numpy', 'openssl', 'polars']);
+    model.packages.setShow('problems');
+    expect(names()).toEqual(['certifi']);
+    model.packages.setShow('requested');
+    expect(names()).toContain('lab-notes');
+    expect(names()).not.toContain('six');
+  });
+
+  it('is sorted by any column, both ways, by name within', () => {
+    model.packages.sort('name');
+    expect(names()[0]).toBe('zstd');
+    model.packages.sort('size');
+    expect(names().slice(0, 2)).toEqual(['polars', 'python']);
+    model.packages.sort('version');
+    const versions = model.packages.state.visible.map(({ row }) => row.version);
+    expect(versions.indexOf('2.9.0.post0')).toBeLessThan(versions.indexOf('2.10.0') + 1000);
+    expect(versions.at(-1)).toBe('2025.2');
+  });
+
+  it('stays the same object when nothing changed on the server', async () => {
+    const before = model.packages.state.all;
+    await model.packages.refresh();
+    expect(model.packages.state.all).toBe(before);
+  });
+
+  it('is read again when others changed the environment, and only then', async () => {
+    const count = () =>
+      server.requests.filter(text => text === 'GET environments/env-analysis/packages').length;
+    model.environmentChanged('another', 'x');
+    model.environmentChanged(analysis.id, 'f1');
+    expect(count()).toBe(1);
+    server.world.packages[analysis.id] = { fingerprint: 'f2', packages: [], problems: [] };
+    model.environmentChanged(analysis.id, 'f2');
+    await until(() => model.packages.state.fingerprint === 'f2');
+    expect(model.packages.state.visible).toEqual([]);
+  });
+});
+
+describe('a change', () => {
+  beforeEach(() => connected());
+
+  it('that is only what was asked for is applied without a question', async () => {
+    server.planner = () => quiet;
+    server.onJob = job => server.end(job.id, 'succeeded', { result: applied() });
+    const phases: string[] = [];
+    model.changes.subscribe(() => phases.push(model.changes.state.phase));
+    await model.changes.applyOne({
+      action: 'install',
+      name: 'rich',
+      ecosystem: null,
+      version: null,
+      installed: ''
+    });
+    expect(server.bodies).toContainEqual({ verb: 'install', specs: ['rich'] });
+    expect(phases).not.toContain('review');
+    expect(model.changes.state).toMatchObject({ phase: 'idle', error: null });
+    expect(server.jobsOf('apply')).toHaveLength(1);
+  });
+
+  it('with more to it waits for a decision', async () => {
+    server.planner = () => plan;
+    server.onJob = job => server.end(job.id, 'succeeded', { result: applied() });
+    const done = model.changes.request({ command: 'install x' }, 'x');
+    await until(() => model.changes.state.phase === 'review');
+    expect(server.jobsOf('apply')).toHaveLength(0);
+    expect(model.changes.state.plan?.review.reasons).toHaveLength(2);
+    model.changes.decide('apply');
+    await done;
+    expect(server.jobsOf('apply')).toHaveLength(1);
+  });
+
+  it('is not applied when the user goes back', async () => {
+    server.planner = () => plan;
+    model.changes.add({
+      action: 'install',
+      name: 'rich',
+      ecosystem: null,
+      version: null,
+      installed: ''
+    });
+    const done = model.changes.applyCart();
+    await until(() => model.changes.state.phase === 'review');
+    model.changes.decide('back');
+    await done;
+    expect(server.jobsOf('apply')).toHaveLength(0);
+    expect(model.changes.state.cart).toHaveLength(1);
+    expect(model.changes.state.phase).toBe('idle');
+  });
+
+  it('that is blocked is shown whatever the server says of a review', async () => {
+    server.planner = () => ({ ...blocked, review: { needed: false, reasons: [] } });
+    const done = model.changes.request({ command: 'remove ipykernel' }, 'x');
+    await until(() => model.changes.state.phase === 'review');
+    model.changes.decide('back');
+    await done;
+    expect(server.jobsOf('apply')).toHaveLength(0);
+  });
+
+  it('that is none says so', async () => {
+    server.planner = () => ({ ...quiet, steps: [], satisfied: [one('numpy', '2.1.3')] });
+    await model.changes.request({ command: 'install numpy' }, 'numpy');
+    expect(model.changes.state.outcome).toContain('already');
+    expect(model.announcer.state.text).toContain('already');
+  });
+
+  it('that can not be planned shows why, and keeps what was collected', async () => {
+    server.planner = () => ({
+      reference: 'conflict',
+      message: 'a and b do not fit',
+      context: [],
+      note: null,
+      hint: null,
+      detail: null
+    });
+    model.changes.add({
+      action: 'install',
+      name: 'rich',
+      ecosystem: null,
+      version: null,
+      installed: ''
+    });
+    await model.changes.applyCart();
+    expect(model.changes.state).toMatchObject({ phase: 'idle', error: { reference: 'conflict' } });
+    expect(model.changes.state.cart).toHaveLength(1);
+    expect(model.announcer.state).toMatchObject({ text: 'a and b do not fit', urgent: true });
+  });
+
+  it('can be cancelled while it runs', async () => {
+    server.planner = () => quiet;
+    const done = model.changes.request({ command: 'install x' }, 'x');
+    await until(
+      () => model.changes.state.phase === 'applying' && server.jobsOf('apply').length === 1
+    );
+    await until(() => model.changes.state.job === server.jobsOf('apply')[0]?.id);
+    await model.changes.cancel();
+    await done;
+    expect(server.jobsOf('apply')[0]?.state).toBe('cancelled');
+    expect(model.changes.state).toMatchObject({ phase: 'idle', error: null });
+    expect(model.changes.state.outcome).toContain('as it was');
+  });
+
+  it('waits until another one is through', async () => {
+    server.planner = () => plan;
+    const first = model.changes.request({ command: 'install x' }, 'x');
+    await until(() => model.changes.state.phase === 'review');
+    await model.changes.request({ command: 'install y' }, 'y');
+    expect(server.jobsOf('plan')).toHaveLength(1);
+    model.changes.decide('back');
+    await first;
+  });
+
+  it('of several kinds is applied part by part, and what is done leaves the cart', async () => {
+    server.planner = () => quiet;
+    server.onJob = job => {
+      const state = server.jobsOf('apply').length === 1 ? 'succeeded' : 'rolled-back';
+      const error = {
+        reference: 'x',
+        message: 'no space left',
+        context: [],
+        note: null,
+        hint: null,
+        detail: null
+      };
+      server.end(job.id, state, state === 'succeeded' ? { result: applied() } : { error });
+    };
+    model.changes.add({
+      action: 'install',
+      name: 'rich',
+      ecosystem: null,
+      version: null,
+      installed: ''
+    });
+    model.changes.add({
+      action: 'remove',
+      name: 'six',
+      ecosystem: null,
+      version: null,
+      installed: '1'
+    });
+    await model.changes.applyCart();
+    expect(model.changes.state.cart.map(({ name }) => name)).toEqual(['rich']);
+    expect(model.changes.state.error?.message).toBe('no space left');
+  });
+
+  it('of one environment goes on when another is shown', async () => {
+    server.planner = () => quiet;
+    model.changes.add({
+      action: 'install',
+      name: 'rich',
+      ecosystem: null,
+      version: null,
+      installed: ''
+    });
+    const done = model.changes.applyCart();
+    await until(() => server.jobsOf('apply').length === 1);
+    await model.followKernel('kernel-2');
+    const [job] = server.jobsOf('apply');
+    server.end(job?.id ?? '', 'succeeded', { result: applied() });
+    await done;
+    expect(model.changes.state).toMatchObject({ cart: [], elsewhere: [] });
+    expect(job?.environment).toBe(analysis.id);
+  });
+
+  it('brings a verdict, which a restart answers', async () => {
+    server.planner = () => quiet;
+    const changed = change('upgrade', one('numpy', '2.1.3'), one('numpy', '2.3.1'), true);
+    server.onJob = job =>
+      server.end(job.id, 'succeeded', { result: applied('required', [changed]) });
+    await model.changes.request({ command: 'update numpy' }, 'numpy');
+    expect(model.session.state.verdict?.level).toBe('required');
+    await model.restartKernel();
+    expect(restart).toHaveBeenCalledWith('kernel-1');
+    expect(model.session.state.verdict).toBeNull();
+  });
+});
+
+describe('jobs', () => {
+  it('that run already are followed, after a reload too', async () => {
+    const job = server.addJob('run', analysis.id, { title: '%pkg install rich', face: 'kernel' });
+    await connected();
+    await until(() => model.jobs.find(job.id) !== undefined);
+    server.end(job.id, 'succeeded', { result: applied('required') });
+    await until(() => model.session.state.verdict !== null);
+    expect(model.jobs.find(job.id)?.job.state).toBe('succeeded');
+    expect(model.announcer.state.text).toBe('Done: %pkg install rich');
+  });
+
+  it('that others start appear when the host hears of them', async () => {
+    await connected();
+    const job = server.addJob('apply', analysis.id);
+    model.jobChanged(teaching.id);
+    model.jobChanged(analysis.id);
+    await until(() => model.jobs.find(job.id) !== undefined);
+  });
+
+  it('that ended before are no news, and their log is read on demand', async () => {
+    const job = server.addJob('apply', analysis.id, { title: 'old' });
+    server.emit(job.id, { type: 'display', key: 'k', data: { 'text/plain': 'done long ago' } });
+    server.end(job.id, 'succeeded', { result: applied('required') });
+    await connected();
+    await until(() => model.jobs.find(job.id) !== undefined);
+    expect(model.session.state.verdict).toBeNull();
+    await model.jobs.readLog(job.id);
+    expect([...(model.jobs.find(job.id)?.progress.displays.values() ?? [])]).toEqual([
+      'done long ago'
+    ]);
+    expect(model.session.state.verdict).toBeNull();
+  });
+});
+
+describe('the connection', () => {
+  it('that has no extension at its end says so', async () => {
+    server.absent = true;
+    await model.connect();
+    expect(model.session.state.connection).toBe('absent');
+  });
+
+  it('that is lost is tried again, and everything is read anew', async () => {
+    vi.useFakeTimers();
+    const settle = () => vi.advanceTimersByTimeAsync(20);
+    void model.followKernel('kernel-1');
+    void model.connect();
+    await settle();
+    server.goDown();
+    void model.packages.refresh();
+    await settle();
+    expect(model.session.state.connection).toBe('offline');
+    expect(model.packages.state.visible).toHaveLength(65);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(model.session.state.connection).toBe('offline');
+    server.down = false;
+    server.world.packages[analysis.id] = { fingerprint: 'f3', packages: [], problems: [] };
+    await vi.advanceTimersByTimeAsync(15_100);
+    expect(model.session.state.connection).toBe('ready');
+    expect(model.packages.state.fingerprint).toBe('f3');
+    vi.useRealTimers();
+  });
+
+  it('says nothing when somebody closes the panel in the middle', async () => {
+    const connecting = connected();
+    model.dispose();
+    await Promise.race([connecting, Promise.resolve()]);
+    expect(model.session.state.error).toBeNull();
+  });
+});
+
+describe('search', () => {
+  beforeEach(() => connected());
+
+  it('shows names at once and fills them in with what the server says', async () => {
+    model.setTab('search');
+    await until(() => model.search.state.names === 'ready');
+    model.search.setText('scikit');
+    expect(model.search.state.found[0]).toMatchObject({ name: 'scikit-rf', version: '' });
+    const before = model.search.state.found.map(({ name }) => name);
+    await until(() => model.search.state.asking === 'ready');
+    expect(model.search.state.found.map(({ name }) => name)).toEqual(before);
+    expect(model.search.state.found).toContainEqual(
+      expect.objectContaining({ name: 'scikit-learn', version: '1.7.0' })
+    );
+  });
+
+  it('asks the server once for letters that follow each other', async () => {
+    for (const text of ['s', 'sc', 'sci']) {
+      model.search.setText(text);
+    }
+    await until(() => model.search.state.asking === 'ready');
+    expect(server.requests.filter(text => text.includes('/search'))).toEqual([
+      'GET environments/env-analysis/search?q=sci&limit=20'
+    ]);
+  });
+
+  it('understands what is pasted', () => {
+    model.search.setText('!pip install rich');
+    expect(model.search.state.understood).toMatchObject({ request: { command: 'install rich' } });
+    expect(model.search.state.found).toEqual([]);
+  });
+});
+
+describe('details, history and doctor', () => {
+  beforeEach(() => connected());
+
+  it('lead from package to package and back', async () => {
+    await model.details.show('numpy');
+    expect(model.details.state.versions?.versions).toHaveLength(6);
+    await model.details.show('scikit-learn', { from: 'numpy' });
+    expect(model.details.state).toMatchObject({ name: 'scikit-learn', trail: ['numpy'] });
+    await model.details.back();
+    expect(model.details.state).toMatchObject({ name: 'numpy', trail: [] });
+    await model.details.back();
+    expect(model.details.state).toMatchObject({ name: null, closed: 1 });
+  });
+
+  it('show what the server says of a package it does not know', async () => {
+    await model.details.show('nobody');
+    expect(model.details.state).toMatchObject({
+      loading: 'failed',
+      error: { reference: 'package-not-found' }
+    });
+  });
+
+  it('read the history newest first', async () => {
+    model.setTab('history');
+    await until(() => model.history.state.loading === 'ready');
+    expect(model.history.state.entries.map(({ id }) => id)).toEqual(['t-3', 't-2', 't-1']);
+  });
+
+  it('say how many problems were found', async () => {
+    const problem = {
+      reference: 'x',
+      message: 'm',
+      packages: [],
+      path: null,
+      hint: null,
+      command: 'install x'
+    };
+    server.onJob = job => server.end(job.id, 'succeeded', { result: { problems: [problem] } });
+    await model.doctor.examine(true);
+    expect(model.doctor.state).toMatchObject({ phase: 'ready', problems: [problem], files: true });
+    expect(model.announcer.state.text).toBe('1 problem found');
+  });
+});

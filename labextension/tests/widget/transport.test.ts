@@ -1,0 +1,96 @@
+// @vitest-environment node
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import type { IWidgetModel } from '../../src/widget/transport';
+import { CommTransport } from '../../src/widget/transport';
+
+type Receive = (content: unknown) => void;
+
+/** The kernel's end of a comm. */
+class Comm implements IWidgetModel {
+  readonly sent: Record<string, unknown>[] = [];
+  readonly listeners = new Set<Receive>();
+
+  get(): unknown {
+    return null;
+  }
+
+  on(_: string, callback: Receive): void {
+    this.listeners.add(callback);
+  }
+
+  off(_: string, callback: Receive): void {
+    this.listeners.delete(callback);
+  }
+
+  send(content: Record<string, unknown>): void {
+    this.sent.push(content);
+  }
+
+  answer(content: unknown): void {
+    this.listeners.forEach(listener => listener(content));
+  }
+}
+
+let comm: Comm;
+let transport: CommTransport;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  comm = new Comm();
+  transport = new CommTransport(comm);
+});
+
+afterEach(() => vi.useRealTimers());
+
+describe('requests over a comm', () => {
+  it('go out with a number, and come back by it, in any order', async () => {
+    const first = transport.send({ method: 'GET', path: 'a' });
+    const second = transport.send({
+      method: 'POST',
+      path: 'b',
+      body: { x: 1 },
+      headers: { 'If-None-Match': '"e"' }
+    });
+    expect(comm.sent).toEqual([
+      { id: 1, method: 'GET', path: 'a', body: null, headers: {} },
+      { id: 2, method: 'POST', path: 'b', body: { x: 1 }, headers: { 'If-None-Match': '"e"' } }
+    ]);
+    comm.answer({ id: 2, status: 202, body: { schema: 1 }, headers: { ETag: '"f"' } });
+    comm.answer({ id: 1, status: 304, body: null });
+    expect(await second).toEqual({ status: 202, body: { schema: 1 }, headers: { etag: '"f"' } });
+    expect(await first).toEqual({ status: 304, body: null, headers: {} });
+  });
+
+  it('do not take an answer to nothing for one of theirs', async () => {
+    const request = transport.send({ method: 'GET', path: 'a' });
+    comm.answer({ id: 77, status: 200, body: 'no' });
+    comm.answer({ id: 1, status: 200, body: 'yes' });
+    comm.answer({ id: 1, status: 500, body: 'again' });
+    expect(await request).toMatchObject({ body: 'yes' });
+  });
+
+  it('say that the kernel does not answer', async () => {
+    const request = transport.send({ method: 'GET', path: 'a' });
+    const refused = expect(request).rejects.toMatchObject({ kind: 'unreachable' });
+    await vi.advanceTimersByTimeAsync(60_000);
+    await refused;
+  });
+
+  it('stop waiting when they are told to', async () => {
+    const controller = new AbortController();
+    const request = transport.send({ method: 'GET', path: 'a', signal: controller.signal });
+    controller.abort();
+    await expect(request).rejects.toMatchObject({ name: 'AbortError' });
+    const never = transport.send({ method: 'GET', path: 'a', signal: AbortSignal.abort() });
+    await expect(never).rejects.toMatchObject({ name: 'AbortError' });
+    expect(comm.sent).toHaveLength(1);
+  });
+
+  it('leave nothing behind', () => {
+    void transport.send({ method: 'GET', path: 'a' });
+    transport.dispose();
+    expect(comm.listeners.size).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});

@@ -1,0 +1,114 @@
+"""A browser, a Jupyter server with the built front end, and kernels with nothing of ours in their environments.
+
+They need more than other tests do: ``make browser`` installs it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+import jupyter_pkgmgr
+from testbed.environments import kernelspec, make_venv, uv_install
+from testbed.index import Server
+from testbed.wheels import closure, repack
+
+from .jupyter import KERNEL, Jupyter, serve_jupyter, set_theme
+
+ROOT = Path(__file__).parents[2]
+EXTENSION = Path(jupyter_pkgmgr.__file__).parent / "labextension"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+SIZE = {"width": 1280, "height": 860}
+THEIRS = ("reading 'schema'", "'filebrowser:open-path' not registered")
+"""Errors of Notebook 7's own scripts; they come without our extension, too."""
+PATIENCE = 30_000
+"""Milliseconds for anything on a page: this machine may have much to do."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The machine's Chromium, without a window."""
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        pytest.skip(f"there is no {BROWSERS[0]} on PATH")
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox"] if os.geteuid() == 0 else []
+        yield playwright.chromium.launch(executable_path=executable, args=options)
+
+
+@pytest.fixture(scope="session")
+def kernel_wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The running environment's own ipykernel and what it needs, as wheels."""
+    folder = tmp_path_factory.mktemp("kernel-wheels")
+    for name in closure("ipykernel"):
+        repack(name, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def jupyter(tmp_path_factory: pytest.TempPathFactory, kernel_wheels: Path, index_server: Server) -> Iterator[Jupyter]:
+    """One server for all tests of a worker. Its kernels see the local index and nothing of this machine's settings."""
+    if not (EXTENSION / "package.json").is_file():
+        pytest.skip("the front end isn't built: make front")
+    folder = tmp_path_factory.mktemp("jupyter")
+    python = make_venv(folder / "venv")
+    uv_install(python, "ipykernel", find_links=kernel_wheels)
+    startup = Path(jupyter_pkgmgr.__file__).parent / "kernel" / "startup.py"
+    options = [f"--InteractiveShellApp.exec_files={[str(startup)]!r}"]
+    environ = {
+        "JUPYTER_PKGMGR_PYTHON": sys.executable,
+        "NO_PROXY": "127.0.0.1,localhost",
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_INDEX_URL": index_server.index_url,
+        "XDG_CONFIG_DIRS": str(folder / "etc"),
+    }
+    kernelspec(folder / "data", KERNEL, python, display_name="A venv", extra=options)
+    with serve_jupyter(folder, extension=EXTENSION, environ=environ) as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, request: pytest.FixtureRequest, artefacts: Path) -> Iterator[Page]:
+    """A page in a browser that has never been here. An error in a script fails the test."""
+    context = browser.new_context(viewport=SIZE, locale="en")  # type: ignore[arg-type]  # a TypedDict of these two
+    context.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    opened = context.new_page()
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(f"{error}\n{error.stack}"))
+    yield opened
+    if request.session.testsfailed:
+        opened.screenshot(path=artefacts / f"failed-{_slug(request.node.name)}.png")
+    context.close()
+    assert not [error for error in errors if not any(known in error for known in THEIRS)]
+
+
+@pytest.fixture(scope="session")
+def artefacts() -> Path:
+    """The folder for screenshots: ``JUPYTER_PKGMGR_ARTEFACTS``, or ``.artefacts`` in the checkout."""
+    folder = Path(os.environ.get("JUPYTER_PKGMGR_ARTEFACTS") or ROOT / ".artefacts")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def shoot(page: Page, artefacts: Path) -> Callable[[str], None]:
+    """Take a picture of the page in the light and in the dark theme."""
+
+    def take(name: str) -> None:
+        for theme in ("dark", "light"):
+            set_theme(page, theme)
+            page.screenshot(path=artefacts / f"{name}-{theme}.png", animations="disabled")
+
+    return take
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^\w-]+", "-", text).strip("-")

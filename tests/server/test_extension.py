@@ -1,0 +1,131 @@
+"""The extension as Jupyter finds it, loads it, and ends it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from jupyter_server.serverapp import ServerApp
+
+from jupyter_pkgmgr.model.policy import AdminPolicy
+from jupyter_pkgmgr.server.extension import PkgmgrExtension
+from jupyter_pkgmgr.server.policy import PolicyTraits
+from tests.server.conftest import Rest
+
+HEAVY = (
+    "jupyter_pkgmgr.api",
+    "jupyter_pkgmgr.catalog",
+    "jupyter_pkgmgr.commands",
+    "jupyter_pkgmgr.engines",
+    "jupyter_pkgmgr.environments",
+    "jupyter_pkgmgr.inventory",
+    "jupyter_pkgmgr.jobs",
+    "jupyter_pkgmgr.model",
+    "jupyter_pkgmgr.routing",
+    "jupyter_pkgmgr.server.core",
+    "jupyter_pkgmgr.service",
+    "jupyter_pkgmgr.transactions",
+    "IPython",
+    "ipywidgets",
+    "msgspec",
+    "pypi_simple",
+    "rattler",
+    "ruamel.yaml",
+    "uv",
+)
+"""What must not be imported before somebody asks for something."""
+
+
+def test_loading_it_imports_nothing_heavy() -> None:
+    program = (
+        "import json, sys, jupyter_server.serverapp, jupyter_server.extension.application; before = set(sys.modules);"
+        "import jupyter_pkgmgr; jupyter_pkgmgr._jupyter_server_extension_points();"
+        "print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = json.loads(done.stdout)
+    assert "jupyter_pkgmgr.server.extension" in loaded
+    assert not set(HEAVY) & set(loaded)
+
+
+def test_jupyter_lists_it_as_enabled_and_ok() -> None:
+    command = [sys.executable, "-m", "jupyter", "server", "extension", "list"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = done.stdout + done.stderr
+    assert "jupyter_pkgmgr enabled" in said.replace("\x1b[32m", "").replace("\x1b[0m", "")
+    own = said[said.index("Validating jupyter_pkgmgr") :].splitlines()
+    assert "OK" in own[1], said
+
+
+def test_every_field_of_the_policy_has_a_setting() -> None:
+    traits = PolicyTraits.class_own_traits(config=True)
+    assert set(traits) == {field.name for field in dataclasses.fields(AdminPolicy)}
+    assert PolicyTraits().policy() == AdminPolicy()
+    assert not PolicyTraits().limits_users
+
+
+def test_every_setting_has_help() -> None:
+    for name, trait in PkgmgrExtension.class_traits(config=True).items():
+        assert trait.help.strip() or name in ("default_url", "log_datefmt"), name
+
+
+class TestPolicy:
+    @pytest.fixture
+    def settings(self) -> dict[str, Any]:
+        return {"read_only": True, "deny_packages": ["evil*"], "server_environment": "free"}
+
+    async def test_what_is_configured_is_in_force(self, extension: PkgmgrExtension, rest: Rest) -> None:
+        assert extension.policy().read_only
+        assert extension.policy().deny_packages == ("evil*",)
+        shown = (await rest.get("settings")).body["policy"]
+        assert (shown["read_only"], shown["server_environment"]) == (True, "free")
+
+
+class TestBadPolicy:
+    @pytest.fixture
+    def settings(self) -> dict[str, Any]:
+        return {"deny_packages": ["=== what"]}
+
+    async def test_with_one_that_makes_no_sense_we_are_not_there(
+        self, jp_serverapp: ServerApp, jp_fetch: Any, extension: PkgmgrExtension
+    ) -> None:
+        assert (await jp_fetch("pkgmgr", "settings", raise_error=False)).code == 404
+        await jp_serverapp.extension_manager.start_all_extensions()  # type: ignore[no-untyped-call]
+        assert extension.attacher is None
+
+
+async def test_nothing_is_made_before_it_is_needed(jp_fetch: Any, extension: PkgmgrExtension, tmp_path: Path) -> None:
+    await jp_fetch("api", "status")
+    assert not extension.is_awake
+    assert not (tmp_path / "pkgmgr-data").exists()
+
+
+async def test_nothing_is_left_when_it_ends(
+    rest: Rest, extension: PkgmgrExtension, jp_serverapp: ServerApp, venv: Path
+) -> None:
+    threads, children = set(threading.enumerate()), set(psutil.Process().children(recursive=True))
+    environment = await rest.environment(venv)
+    await rest.get(f"environments/{environment}/packages")
+    await rest.post(f"environments/{environment}/plans", {"command": "install tb-pure"})
+    assert set(threading.enumerate()) - threads
+    assert extension.current_activity() is None or extension.current_activity() == {"jobs": 1}
+    await jp_serverapp.cleanup_extensions()
+    left = {thread.name for thread in set(threading.enumerate()) - threads}
+    assert not {name for name in left if not name.startswith("asyncio_")}, left
+    assert not set(psutil.Process().children(recursive=True)) - children
+
+
+async def test_a_folder_that_cannot_be_written_is_told_and_not_fatal(
+    rest: Rest, extension: PkgmgrExtension, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    extension.data_dir = str(tmp_path / "file" / "below")
+    assert (await rest.get("settings")).status == 200
+    assert (await rest.get("jobs")).body["jobs"] == []
