@@ -1,6 +1,6 @@
 """Sphinx configuration: MyST sources, the reference made from the code itself."""
 
-# ruff: noqa: INP001, A001
+# ruff: noqa: A001
 
 import sys
 from pathlib import Path
@@ -18,7 +18,7 @@ version = release = __version__
 extensions = ["myst_parser", "made_from_code"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build", "_ext"]
+exclude_patterns = ["_build", "_ext", "_made"]
 nitpicky = True
 
 html_theme = "furo"

@@ -1,32 +1,32 @@
 """Directives that write the reference from the code: help pages, errors, settings, the REST API.
 
-Each is used once, in ``docs/reference/``. What they say can't drift from the code, as there is nothing to drift.
+Each is used in ``docs/reference/``. What they say can't drift from the code.
 """
-
-# ruff: noqa: INP001
 
 from __future__ import annotations
 
-import ast
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.statemachine import StringList
+from references import references
+from rest import describe_events, describe_routes, describe_schemas, load_api
+from settings import describe_front_end, describe_traits, describe_variables
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-import jupyter_pkgmgr
 from jupyter_pkgmgr.commands import help_text
-from jupyter_pkgmgr.commands.parse import VERBS
-from jupyter_pkgmgr.model import errors
+from jupyter_pkgmgr.commands.parse import ALIASES, VERBS
 
-PACKAGE = Path(jupyter_pkgmgr.__file__).parent
+FEW = 3
+"""Messages shown for one reference."""
+RESULTS = Path(__file__).parents[1] / "_made" / "benchmarks.md"
+"""What ``python -m benchmarks`` writes, if it was run."""
 
 
-class _Written(SphinxDirective):
+class Written(SphinxDirective):
     """A directive whose content is MyST text that a function writes."""
 
     option_spec: ClassVar[dict[str, Any] | None] = {}
@@ -37,18 +37,14 @@ class _Written(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Parse the lines in the place of the directive, headings included."""
-        lines = [line for part in self.text() for line in part.splitlines()]
-        return self.parse_content_to_nodes_of(lines)
-
-    def parse_content_to_nodes_of(self, lines: list[str]) -> list[nodes.Node]:
-        """Nodes of MyST text."""
+        lines = [line for part in self.text() for line in part.split("\n")]
         container = nodes.container()
         self.state.nested_parse(StringList(lines, source="made from code"), 0, container, match_titles=True)
         return container.children
 
 
-class Help(_Written):
-    """Every verb's help page."""
+class Help(Written):
+    """The overview and every verb's help page, as this program shows them."""
 
     required_arguments = 1
     final_argument_whitespace = True
@@ -60,55 +56,82 @@ class Help(_Written):
             if verb == "help":
                 continue
             page = help_text(verb, program=program).split("\n", 2)[2]
-            yield f"## {verb}\n\n{sentence[0].upper()}{sentence[1:]}.\n\n```text\n{page}\n```\n"
+            also = [f"`{alias}`" for alias, meant in ALIASES.items() if meant == verb]
+            names = f" Also: {', '.join(also)}." if also else ""
+            yield f"## {verb}\n\n{sentence[0].upper()}{sentence[1:]}.{names}\n\n```text\n{page}\n```\n"
 
 
-class Errors(_Written):
-    """Every reference that an error, a blocker or a warning may carry."""
+class Errors(Written):
+    """Every reference that an error, a blocker, a warning or a finding may carry."""
 
     def text(self) -> Iterator[str]:
-        yield "| reference | raised as | says |"
-        yield "|---|---|---|"
-        for reference, uses in sorted(_references().items()):
-            kinds = sorted({kind for kind, _ in uses})
-            says = sorted({said for _, said in uses if said})
-            shown = "<br>".join(_cell(item) for item in says[:3])
-            yield f"| `{reference}` | {', '.join(f'`{kind}`' for kind in kinds)} | {shown} |"
+        yield "| reference | what it is | says, for example |\n|---|---|---|"
+        for reference, uses in sorted(references().items()):
+            kinds = sorted({use.kind for use in uses if use.kind})
+            shown = "<br>".join(_cell(message) for message in sorted({use.message for use in uses if use.message})[:FEW])
+            yield f"| `{reference}` | {', '.join(_kind(kind) for kind in kinds)} | {shown} |"
+
+
+def _kind(kind: str) -> str:
+    return f"`{kind}`" if kind.endswith(("Error", "Problem")) else kind
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ").replace("{", "&#123;").replace("*", "\\*")
+    for character, shown in (("|", "\\|"), ("<", "&lt;"), ("\n", " "), ("*", "\\*"), ("[", "\\["), ("_", "\\_")):
+        text = text.replace(character, shown)
+    return text
 
 
-def _references() -> dict[str, set[tuple[str, str]]]:
-    """Reference to (class, message) of every place in the sources that makes one."""
-    found: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call):
-                name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-                reference = _string(next((word.value for word in node.keywords if word.arg == "reference"), None))
-                kind = getattr(errors, name, None)
-                if reference is None and isinstance(kind, type) and issubclass(kind, errors.PkgError):
-                    reference = kind.default_reference
-                message = next((word.value for word in node.keywords if word.arg == "message"), None)
-                message = message or (node.args[0] if node.args else None)
-                if reference and name[:1].isupper():
-                    found[reference].add((name, _string(message) or ""))
-    return found
+class Rest(Written):
+    """The routes, the types or the events."""
+
+    required_arguments = 1
+
+    def text(self) -> Iterator[str]:
+        parts = {
+            "routes": lambda: describe_routes(load_api()),
+            "types": lambda: describe_schemas(load_api()),
+            "events": describe_events,
+        }
+        yield from parts[self.arguments[0]]()
 
 
-def _string(node: ast.AST | None) -> str | None:
-    """The text of a string; what an f-string fills in stands there as an ellipsis."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    if isinstance(node, ast.JoinedStr):
-        return "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
-    return None
+class Settings(Written):
+    """Settings of the server, its policy, the environment variables, the front end's."""
+
+    required_arguments = 1
+
+    def text(self) -> Iterator[str]:
+        parts = {
+            "server": lambda: describe_traits(policy=False),
+            "policy": lambda: describe_traits(policy=True),
+            "variables": describe_variables,
+            "front-end": describe_front_end,
+        }
+        yield from parts[self.arguments[0]]()
+
+
+class Measured(Written):
+    """What ``python -m benchmarks`` wrote; where it wasn't run, the content of the directive."""
+
+    has_content = True
+
+    def text(self) -> Iterator[str]:
+        self.env.note_dependency(str(RESULTS))
+        if RESULTS.is_file():
+            yield RESULTS.read_text(encoding="utf-8")
+        else:
+            yield from self.content
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
-    app.add_directive("pkg-help", Help)
-    app.add_directive("pkg-errors", Errors)
+    for name, directive in (
+        ("pkg-help", Help),
+        ("pkg-errors", Errors),
+        ("pkg-rest", Rest),
+        ("pkg-settings", Settings),
+        ("pkg-measured", Measured),
+    ):
+        app.add_directive(name, directive)
     return {"parallel_read_safe": True}
