@@ -92,7 +92,7 @@ def _properties(schema: Json) -> Iterator[str]:
     yield "| field | type | meaning |\n|---|---|---|"
     for name, item in schema.get("properties", {}).items():
         optional = "" if name in required else " (optional)"
-        yield f"| `{name}`{optional} | {_type(item)} | {_cell(item.get('description', ''))} |"
+        yield f"| `{name}`{optional} | {_type(item)} | {_about(item)} |"
     yield ""
 
 
@@ -105,7 +105,9 @@ def _resolved(api: Json, item: Json) -> Json:
     return target  # type: ignore[no-any-return]  # as the file has it
 
 
-def _type(schema: Json) -> str:  # noqa: PLR0911  one line a form
+def _type(schema: Json | bool) -> str:  # noqa: PLR0911  one line a form
+    if isinstance(schema, bool):
+        return "anything"
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[-1]
         return f"[{name}](#rest-{name.lower()})"
@@ -134,3 +136,8 @@ def _kind(kind: str, schema: Json) -> str:
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
+
+
+def _about(schema: Json | bool) -> str:
+    """The description, where a schema has one: ``true`` is a schema too."""
+    return "" if isinstance(schema, bool) else _cell(schema.get("description", ""))

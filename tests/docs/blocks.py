@@ -16,6 +16,7 @@ _VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?"), "DATE"),
     (re.compile(r"\b\d+(?:\.\d+)? (?:ms|s|min)\b"), "TIME"),
     (re.compile(r"\b(Python|uv|rattler) \d+(?:\.\d+)+(?:[a-z]+\d*)?"), r"\1 VERSION"),
+    (re.compile(r"\b127\.0\.0\.1:\d+"), "PyPI"),
     (re.compile(r"\(process \d+\)"), "(process NUMBER)"),
     (re.compile(r"[ \t]+"), " "),
 )

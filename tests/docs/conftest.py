@@ -48,6 +48,7 @@ class Reader:
                 shown = self.type(block.text, language=block.language)
             else:
                 pytest.fail(f"{block}: a block of {block.language or 'nothing'} is neither run nor marked")
+            print(f"{block}\n{shown}")  # noqa: T201  shown where the test fails
             if block.shows is not None and differs(block.shows, shown):
                 self.wrong.append(f"{block}\n{block.text}\n--- shows\n{shown}")
             done.append(block)
