@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jupyter_pkgmgr
+from jupyter_pkgmgr.server.handlers import REFERENCES
 
 __all__ = ["Use", "references"]
 
@@ -49,6 +50,12 @@ def references() -> dict[str, set[Use]]:
             maker = makers.get(name) or _Maker(kind=KINDS.get(name, ""), position=None, default=None)
             for reference in _references_of(call, maker):
                 found[reference].add(Use(kind=maker.kind, message=_message(call, maker)))
+        for node in (node for node in ast.walk(tree) if isinstance(node, ast.Assign)):
+            if any(isinstance(target, ast.Attribute) and target.attr == "reference" for target in node.targets):
+                for reference in _strings(node.value):
+                    found[reference].add(Use(kind="an error, renamed", message=""))
+    for reference in REFERENCES.values():
+        found[reference].add(Use(kind="refused by Jupyter Server", message=""))
     return dict(found)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 __all__ = ["ROOT", "Block", "differs", "read_blocks"]
 
 ROOT = Path(__file__).parents[2]
-_FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,})(?P<language>\S*)\s*$")
+_FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,})(?P<language>[^\s`]*)[^`]*$")
 _MARK = re.compile(r"^ *<!-- not run: (?P<reason>.+) -->\s*$")
 _VARYING = (
     (re.compile(r"\x1b\[[0-9;?]*[A-Za-z]"), ""),

@@ -13,8 +13,13 @@ from typing import Any
 
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
+from packaging.utils import canonicalize_name
 
+from testbed.channel import Channel
+from testbed.environments import conda_environment, kernelspec
 from testbed.index import serve
+from testbed.python_package import python_channel
+from testbed.wheels import closure, conda_package
 from tests.docs.blocks import Block, differs
 from tests.docs.standins import fill
 from tests.kernel.conftest import Kernel, Outcome
@@ -92,6 +97,24 @@ def _shown(outcome: Outcome) -> str:
 def standins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of wheels that the pages' packages come from."""
     return fill(tmp_path_factory.mktemp("standins"))
+
+
+@pytest.fixture
+def conda_kernel(standins: Path, testbed: Path, reader: Reader) -> str:
+    """The name of a kernel in a conda environment; its only channel is called conda-forge, but lies on this disk."""
+    minor = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    channel = Channel(reader.server.root / "conda-forge").include(python_channel(testbed / "python"))
+    for name in (*closure("ipykernel"), "termcolor"):
+        wheel = next(path for path in standins.glob("*.whl") if canonicalize_name(path.name.split("-")[0]) == name)
+        channel.add(conda_package(wheel, python=minor))
+    channel.index()
+    prefix = reader.server.root / "conda-env"
+    specs = (f"python={minor}", "ipykernel")
+    conda_environment(prefix, channels=[channel.url], cache=reader.server.root / "cache", specs=specs)
+    condarc = reader.server.root / "condarc"
+    condarc.write_text(f"channels: [{channel.url}]\npkgs_dirs: [{reader.server.root / 'cache' / 'pkgs'}]\n")
+    kernelspec(reader.server.root / "data", "conda", prefix / "bin" / "python", env={"CONDARC": str(condarc)})
+    return "conda"
 
 
 @pytest.fixture
