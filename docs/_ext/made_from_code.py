@@ -40,7 +40,8 @@ class Written(SphinxDirective):
         lines = [line for part in self.text() for line in part.split("\n")]
         container = nodes.container()
         self.state.nested_parse(StringList(lines, source="made from code"), 0, container, match_titles=True)
-        return container.children
+        written: list[nodes.Node] = container.children
+        return written
 
 
 class Help(Written):
@@ -50,6 +51,7 @@ class Help(Written):
     final_argument_whitespace = True
 
     def text(self) -> Iterator[str]:
+        """The lines."""
         program = self.arguments[0]
         yield f"```text\n{help_text(program=program)}\n```\n"
         for verb, sentence in VERBS.items():
@@ -65,10 +67,13 @@ class Errors(Written):
     """Every reference that an error, a blocker, a warning or a finding may carry."""
 
     def text(self) -> Iterator[str]:
+        """The lines."""
         yield "| reference | what it is | says, for example |\n|---|---|---|"
         for reference, uses in sorted(references().items()):
             kinds = sorted({use.kind for use in uses if use.kind})
-            shown = "<br>".join(_cell(message) for message in sorted({use.message for use in uses if use.message})[:FEW])
+            shown = "<br>".join(
+                _cell(message) for message in sorted({use.message for use in uses if use.message})[:FEW]
+            )
             yield f"| `{reference}` | {', '.join(_kind(kind) for kind in kinds)} | {shown} |"
 
 
@@ -88,6 +93,7 @@ class Rest(Written):
     required_arguments = 1
 
     def text(self) -> Iterator[str]:
+        """The lines."""
         parts = {
             "routes": lambda: describe_routes(load_api()),
             "types": lambda: describe_schemas(load_api()),
@@ -102,6 +108,7 @@ class Settings(Written):
     required_arguments = 1
 
     def text(self) -> Iterator[str]:
+        """The lines."""
         parts = {
             "server": lambda: describe_traits(policy=False),
             "policy": lambda: describe_traits(policy=True),
@@ -117,6 +124,7 @@ class Measured(Written):
     has_content = True
 
     def text(self) -> Iterator[str]:
+        """The lines."""
         self.env.note_dependency(str(RESULTS))
         if RESULTS.is_file():
             yield RESULTS.read_text(encoding="utf-8")

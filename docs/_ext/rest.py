@@ -17,6 +17,8 @@ METHODS = ("get", "post", "put", "patch", "delete")
 OPENERS = {"token": "Jupyter's token", "cookie": "a login", "kernel": "the kernel's own token"}
 
 Json = Mapping[str, Any]
+Schema = Json | bool
+"""`true` is a schema too: anything."""
 
 
 def load_api() -> Json:
@@ -105,7 +107,7 @@ def _resolved(api: Json, item: Json) -> Json:
     return target  # type: ignore[no-any-return]  # as the file has it
 
 
-def _type(schema: Json | bool) -> str:  # noqa: PLR0911  one line a form
+def _type(schema: Schema) -> str:
     if isinstance(schema, bool):
         return "anything"
     if "$ref" in schema:
@@ -138,6 +140,6 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _about(schema: Json | bool) -> str:
-    """The description, where a schema has one: ``true`` is a schema too."""
+def _about(schema: Schema) -> str:
+    """The description, where a schema has one."""
     return "" if isinstance(schema, bool) else _cell(schema.get("description", ""))

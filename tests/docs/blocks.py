@@ -54,9 +54,7 @@ def read_blocks(page: Path) -> list[Block]:
                 if inside.strip() == fence["ticks"]:
                     break
                 content.append(inside.removeprefix(fence["indent"]))
-            block = Block(
-                page=page, line=number, language=fence["language"], text="\n".join(content), skipped=reason
-            )
+            block = Block(page=page, line=number, language=fence["language"], text="\n".join(content), skipped=reason)
             if fence["language"] == "text" and follows and not reason:
                 blocks[-1] = _shown(blocks[-1], block.text)
             else:

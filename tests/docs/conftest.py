@@ -118,9 +118,7 @@ def conda_kernel(standins: Path, testbed: Path, reader: Reader) -> str:
 
 
 @pytest.fixture
-def reader(
-    clean_settings: Path, standins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Reader]:
+def reader(clean_settings: Path, standins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
     folder = tmp_path / "work"
     folder.mkdir()
     with serve(standins) as index:

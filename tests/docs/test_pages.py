@@ -16,8 +16,6 @@ from tests.docs.conftest import Reader
 from tests.server.live import TOKEN
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-RUN = ("README.md", "tutorial.md", "rest.md")
-"""Pages of which every block is run or marked."""
 
 
 def test_the_tutorial(reader: Reader) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from made_from_code import Help
 from references import references
 from rest import describe_events, describe_routes, describe_schemas, load_api
 from settings import VARIABLES, describe_front_end, describe_traits, used_variables
+from traitlets import HasTraits
 
 import jupyter_pkgmgr
 from jupyter_pkgmgr.api.routes import ROUTES
@@ -19,7 +21,9 @@ from jupyter_pkgmgr.server.extension import PkgmgrExtension
 from tests.docs.blocks import ROOT
 
 PACKAGE = Path(jupyter_pkgmgr.__file__).parent
-ASKED = re.compile(r"\.reference == \"([a-z0-9-]+)\"|\"reference\"\] == \"([a-z0-9-]+)\"|[( ]reference=\"([a-z0-9-]+)\"")
+ASKED = re.compile(
+    r"\.reference == \"([a-z0-9-]+)\"|\"reference\"\] == \"([a-z0-9-]+)\"|[( ]reference=\"([a-z0-9-]+)\""
+)
 INVENTED = {"b", "no-way", "r", "special", "w", "why-not"}
 """By tests of what errors are, whichever."""
 
@@ -43,7 +47,7 @@ def test_every_trait() -> None:
     ours = {
         name
         for owner in PkgmgrExtension.__mro__
-        if owner.__module__.startswith("jupyter_pkgmgr.")
+        if issubclass(owner, HasTraits) and owner.__module__.startswith("jupyter_pkgmgr.")
         for name in owner.class_own_traits(config=True)
     }
     assert sorted(both) == sorted(ours)
@@ -58,8 +62,8 @@ def test_every_variable() -> None:
     assert set(VARIABLES) == used_variables()
 
 
-def _names(lines: object) -> list[str]:
-    return re.findall(r"^\| `(\w+)` \|", "\n".join(lines), re.MULTILINE)  # type: ignore[call-overload,no-any-return]
+def _names(lines: Iterable[str]) -> list[str]:
+    return re.findall(r"^\| `(\w+)` \|", "\n".join(lines), re.MULTILINE)
 
 
 @pytest.mark.parametrize("program", ["%pkg", "jupyter pkg"])
