@@ -8,9 +8,13 @@ import sys
 import time
 from pathlib import Path
 
-from .prepare import NOTEBOOKS, Demo, DemoError, open_lab
+import jupyter_pkgmgr
+
+from .prepare import FRONT_END, NOTEBOOKS, Demo, DemoError, open_lab
 from .server import ServerError, serve
 from .show import run
+
+PACKAGE = Path(jupyter_pkgmgr.__file__).parent
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,6 +47,9 @@ def run_all(demo: Demo) -> int:
     failed = []
     with serve(demo.conda, demo.notebooks, environ=demo.environ, folder=demo.root) as server:
         for name, kernel in NOTEBOOKS.items():
+            if name in FRONT_END and not (PACKAGE / FRONT_END[name]).is_file():
+                print(f"{name} is left out: the front end isn't built (make front, with Node)\n", flush=True)
+                continue
             print(f"{'═' * 100}\n{name}, in the kernel {kernel}\n{'═' * 100}\n", flush=True)
             executed = demo.root / "executed" / name
             executed.parent.mkdir(exist_ok=True)

@@ -37,13 +37,15 @@ from testbed.wheels import closure, conda_package, repack
 
 from .server import as_root
 
-__all__ = ["NOTEBOOKS", "Demo", "DemoError", "open_lab", "reachable"]
+__all__ = ["FRONT_END", "NOTEBOOKS", "Demo", "DemoError", "open_lab", "reachable"]
 
 ROOT = Path(__file__).parents[1]
 VENV_KERNEL = "pkgmgr-demo-venv"
 """As ``binder/postBuild`` calls it."""
 NOTEBOOKS = {"install.ipynb": "python3", "mixed.ipynb": "python3", "where.ipynb": VENV_KERNEL, "panel.ipynb": "python3"}
 """Notebook to kernel name, in the order in which they are run."""
+FRONT_END = {"panel.ipynb": "widget/static/panel.js"}
+"""What a notebook shows of the front end, which Node has to build first; it is left out where that isn't there."""
 FILES = ("legacy-stats/pyproject.toml", "legacy-stats/legacy_stats.py")
 """What lies beside the notebooks."""
 CHANNEL_CONTENT = ("humanize", "numpy", "rich", "termcolor", "ujson==5.10.0", "ujson>5.10.0")
