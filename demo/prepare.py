@@ -112,7 +112,7 @@ class Demo:
             shutil.rmtree(self.conda, ignore_errors=True)
             with _said("a conda environment with python, JupyterLab and ipykernel, by the embedded engine"):
                 cache = self.root / "conda-cache"
-                specs = (f"python={MINOR}", *(_match_spec(text) for text in _server_content()))
+                specs = (f"python={MINOR}", *(match_spec(text) for text in _server_content()))
                 conda_environment(self.conda, channels=channels, cache=cache, specs=specs)
             with _said("jupyter_pkgmgr in it, from this checkout"):
                 _install(self.conda, f"--no-deps -e {ROOT}")
@@ -209,7 +209,7 @@ def _server_content() -> list[str]:
     return [*SERVER_CONTENT, *(str(need) for need in ours if need.marker is None or need.marker.evaluate())]
 
 
-def _match_spec(requirement: str) -> str:
+def match_spec(requirement: str) -> str:
     """As conda says it."""
     parsed = Requirement(requirement)
     return f"{conda_name(parsed.name) or parsed.name} {parsed.specifier}".strip()

@@ -1,4 +1,4 @@
-"""The Jupyter server of the demonstration: it runs in the conda environment, as Binder's does, and attaches to kernels."""
+"""The demonstration's Jupyter server: it runs in the conda environment, as Binder's does, and attaches to kernels."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ServersKernel(AsyncKernelManager):
         """Yes: nbclient would start another one."""
         return True
 
-    async def start_kernel(self, **_: Any) -> None:
+    async def start_kernel(self, **_: Any) -> None:  # type: ignore[override]
         """Refuse, whoever asks: in this process's environment nothing is to be tried out."""
         msg = "the server's kernel is gone"
         raise ServerError(msg)

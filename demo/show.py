@@ -28,7 +28,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 def run(notebook: Path, manager: AsyncKernelManager, *, save: Path) -> bool:
     """Execute every cell, printing as they are done; returns whether all went as the notebook says.
 
-    The executed notebook is written to ``save`` in any case. A kernel that the manager doesn't own is left alone.
+    The executed notebook is written to ``save`` in any case. The kernel is ended, if the manager owns it.
     """
     content = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
     screen = _Screen(content)
@@ -40,7 +40,7 @@ def run(notebook: Path, manager: AsyncKernelManager, *, save: Path) -> bool:
         on_cell_executed=screen.executed,
     )
     try:
-        client.execute()
+        client.execute(cleanup_kc=True)
     except (CellExecutionError, DeadKernelError) as error:
         if isinstance(error, DeadKernelError):
             screen.say("the kernel died")
