@@ -38,7 +38,7 @@ $(FRONT): labextension/node_modules/.made $(shell find labextension/src labexten
 front: $(FRONT)  ## build the front end: the panel in JupyterLab, and the widget's
 
 lab: $(BIN)/.ready-lab $(FRONT)  ## the same notebooks in JupyterLab, with the panel
-	$(BIN)/jupyter labextension develop --overwrite jupyter_pkgmgr
+	$(BIN)/jupyter-builder develop --overwrite .
 	$(BIN)/python -m demo --lab
 
 browser: $(BIN)/.ready-browser $(FRONT)  ## run the tests in a real browser (Debian's chromium)

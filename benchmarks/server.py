@@ -74,18 +74,26 @@ class Bench:
 
         def carry_out(order: tuple[str, str]) -> Any:
             environment, command = order
-            for _ in range(number):  # another install of this environment outdates a plan: it is made again
-                plan = self.server.plan(environment, command)
-                try:
-                    return self.server.job(self.server.post("jobs", plan))
-                except AssertionError as error:
-                    if "plan-outdated" not in str(error):
-                        raise
+            for _ in range(number):
+                job = self._apply(environment, command)
+                if job is not None:
+                    return job
             raise TimeoutError(command)
 
         with ThreadPoolExecutor(number) as pool:
             jobs = list(pool.map(carry_out, orders))
         return time.monotonic() - started, jobs
+
+    def _apply(self, environment: str, command: str) -> Any:
+        """The job that did it; ``None`` where another install of this environment has outdated the plan meanwhile."""
+        plan = self.server.plan(environment, command)
+        try:
+            job = self.server.job(self.server.post("jobs", plan))
+        except AssertionError as error:
+            if "plan-outdated" not in str(error):
+                raise
+            return None
+        return None if job["error"] and job["error"]["reference"] == "plan-outdated" else job
 
     @contextmanager
     def asking(self, ids: list[str], clients: int) -> Iterator[None]:

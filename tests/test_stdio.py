@@ -261,7 +261,7 @@ def follow(child: Child, job: str) -> dict[str, Any]:
         ({"method": 7, "path": "jobs"}, 400, "bad-request"),
         ({"method": "GET", "path": "jobs", "query": [1]}, 400, "bad-request"),
         ({"method": "GET", "path": "jobs", "more": 1}, 400, "bad-request"),
-        ({"method": "GET", "path": "jobs", "facts": {"schema": 99}}, 409, "unreadable-facts"),
+        ({"method": "GET", "path": "jobs", "facts": {"schema": 99}}, 400, "unreadable-facts"),
         ({"method": "GET", "path": "dance"}, 404, "not-found"),
         ({"method": "GET", "path": "openapi.yaml"}, 404, "not-found"),
         ({"method": "GET", "path": "environments/0000000000000000"}, 404, "environment-not-found"),

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.verbs import defect
 
-from .errors import ForbiddenError, NotFoundError
+from .errors import ForbiddenError
 from .parts import Call, Parts
 from .request import ApiRequest, ApiResponse, error_response
 from .routes import find_route
-from .working import events_after, wait_seconds
+from .working import events_after, find_job, wait_seconds
 
 __all__ = ["Api", "Waiting"]
 
@@ -69,8 +69,8 @@ class Api:
                 return None
             call = Call(request=request, parts=self.parts, names=names)
             seconds, after = wait_seconds(call), events_after(call)
-            log = self.parts.jobs.get(names["job"]).log
-        except (PkgError, NotFoundError):
+            log = find_job(call).log
+        except PkgError:
             return None
         if not seconds or log.closed or log.last > after:
             return None

@@ -24,7 +24,8 @@ def make_plan(call: Call) -> ApiResponse:
     plans = call.parts.plans
 
     def work(job: Job) -> dict[str, str]:
-        made = _make(call.service(job.id), known.environment, command, job)
+        environment = call.parts.find(known.id).environment  # as it is when it is this job's turn
+        made = _make(call.service(job.id), environment, command, job)
         return {"plan": plans.add(known.id, made).id}
 
     facts = job_facts(call, known, JobKind.PLAN, command.request.command)

@@ -9,19 +9,18 @@ from typing import Any
 import msgspec
 
 from jupyter_pkgmgr.commands import Command
-from jupyter_pkgmgr.environments import KernelFacts
 from jupyter_pkgmgr.jobs import Job, JobKind
 from jupyter_pkgmgr.model import Environment, Evidence, redact
-from jupyter_pkgmgr.model.errors import EnvironmentProblem, PkgError
+from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.typed import Typed, hint_document, is_verbose, run_typed
 
 from .documents import document
 from .environments import Known
-from .errors import BadRequestError, ForbiddenError
+from .errors import ForbiddenError
 from .parts import Call
 from .reading import find_kernel
 from .request import ApiResponse
-from .validate import HintBody, RunBody, VerdictBody, read
+from .validate import HintBody, RunBody, VerdictBody, read, read_facts
 from .working import accepted, job_facts
 
 __all__ = ["hint", "run", "verdict"]
@@ -47,9 +46,10 @@ def run(call: Call) -> ApiResponse:
         if command is None:
             assert error is not None  # noqa: S101  one of the two
             raise error
+        environment = call.parts.find(known.id).environment  # as it is when it is this job's turn
         result, job.outcome = run_typed(
             call.service(job.id),
-            _with_mismatch(call, known.environment) if command.verb == "env" else known.environment,
+            _with_mismatch(call, environment) if command.verb == "env" else environment,
             command,
             show=job.show,
             show_json=job.display,
@@ -67,10 +67,7 @@ def _environment(call: Call, facts: dict[str, Any]) -> Known:
     name = call.caller.environment
     if name is None:
         raise ForbiddenError("nothing is known of this kernel's environment yet", reference="kernel-not-attached")
-    try:
-        told = KernelFacts.from_json(facts)
-    except EnvironmentProblem as error:
-        raise BadRequestError(error.message, reference=error.reference, note=error.note, hint=error.hint) from error
+    told = read_facts(facts)
     if call.parts.environments.id_of(Path(told.prefix)) != name:
         raise ForbiddenError(
             "this kernel's token opens its own environment only",

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from jupyter_pkgmgr.environments import KernelFacts, from_kernel
+from jupyter_pkgmgr.environments import from_kernel
 from jupyter_pkgmgr.jobs import JobManager
 from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.service import PackageService
@@ -20,6 +20,7 @@ from .host import Alone
 from .parts import Parts
 from .plans import Plans
 from .request import ApiRequest, ApiResponse, Caller, error_response
+from .validate import read_facts
 
 __all__ = ["Tunnel"]
 
@@ -57,7 +58,7 @@ class Tunnel:
         try:
             asked = msgspec.convert(message, _Message)
             if asked.facts is not None:
-                self._environments.register(from_kernel(KernelFacts.from_json(asked.facts)))
+                self._environments.register(from_kernel(read_facts(asked.facts)))
         except msgspec.ValidationError as error:
             return error_response(BadRequestError(f"the message isn't as documented: {error}"))
         except PkgError as error:

@@ -11,8 +11,9 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from jupyter_pkgmgr.commands import Command, parse_arguments, parse_line, refuse_files
+from jupyter_pkgmgr.environments import KernelFacts
 from jupyter_pkgmgr.model import Ecosystem, Options, Request, Verb, parse_spec, redact
-from jupyter_pkgmgr.model.errors import UsageError
+from jupyter_pkgmgr.model.errors import EnvironmentProblem, UsageError
 
 from .errors import BadRequestError
 
@@ -26,6 +27,7 @@ __all__ = [
     "number",
     "read",
     "read_command",
+    "read_facts",
     "text",
 ]
 
@@ -167,6 +169,20 @@ def _texts(value: Any, place: str, depth: int = 0) -> Iterator[tuple[str, str]]:
             yield place, name
             if f"{place}.{name}" not in _UNTYPED:
                 yield from _texts(item, f"{place}.{name}", depth + 1)
+
+
+def read_facts(facts: dict[str, Any]) -> KernelFacts:
+    """What a kernel tells of itself.
+
+    Raises
+    ------
+    BadRequestError
+        ``unreadable-facts``.
+    """
+    try:
+        return KernelFacts.from_json(facts)
+    except EnvironmentProblem as error:
+        raise BadRequestError(error.message, reference=error.reference, note=error.note, hint=error.hint) from error
 
 
 # --- queries -------------------------------------------------------------------------------------------------------

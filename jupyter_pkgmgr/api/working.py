@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from jupyter_pkgmgr.inventory import fingerprint
 from jupyter_pkgmgr.jobs import Job, JobFacts, JobKind, JobManager, JobState
+from jupyter_pkgmgr.model import Plan
 from jupyter_pkgmgr.model.errors import PkgError, PlanOutdatedError
 from jupyter_pkgmgr.transactions import refuse_blocked
 
@@ -25,6 +25,7 @@ __all__ = [
     "doctor",
     "events",
     "events_after",
+    "find_job",
     "job",
     "job_facts",
     "jobs",
@@ -65,7 +66,8 @@ def _shown(call: Call, job: Job, *, position: int | None = None) -> dict[str, An
     return shown
 
 
-def _find(call: Call) -> Job:
+def find_job(call: Call) -> Job:
+    """The job that the path names, if the caller may see it."""
     job = call.parts.jobs.get(call.names["job"])
     call.allow(job.facts.environment)
     return job
@@ -94,19 +96,33 @@ def _check(call: Call, kept: KeptPlan) -> Known:
     call.allow(kept.environment)
     known = call.parts.find(kept.environment)
     refuse_blocked(kept.plan)
-    if fingerprint(known.environment) != kept.plan.fingerprint:
-        raise PlanOutdatedError("the environment changed since the plan was made", hint="make the plan again")
     return known
 
 
 def _apply(call: Call, kept: KeptPlan, job: Job) -> dict[str, Any]:
+    """Apply what was shown. Where the environment changed since, the plan is made again, and has to say the same."""
     service = call.service(job.id)
     if kept.undo is not None:
-        outcome = service.undo(kept.undo, events=job.tell, cancel=job.cancel)
+        outcome = service.undo(
+            kept.undo,
+            events=job.tell,
+            cancel=job.cancel,
+            replanned=lambda new: _refuse_another(kept.plan, new.plan),
+        )
     else:
-        outcome = service.apply(kept.plan, events=job.tell, cancel=job.cancel)
+        outcome = service.apply(
+            kept.plan, events=job.tell, cancel=job.cancel, replanned=lambda new: _refuse_another(kept.plan, new)
+        )
     job.outcome = outcome
     return {**outcome_document(outcome), "verdicts": {}}
+
+
+def _refuse_another(shown: Plan, new: Plan) -> None:
+    if new.changes != shown.changes:
+        raise PlanOutdatedError(
+            "the environment changed since the plan was made, and now the plan is another one",
+            hint="make the plan again",
+        )
 
 
 def doctor(call: Call) -> ApiResponse:
@@ -115,7 +131,8 @@ def doctor(call: Call) -> ApiResponse:
     files = read(call.request.body, DoctorBody).files
 
     def work(job: Job) -> dict[str, Any]:
-        problems = call.service(job.id).doctor(known.environment, files=files, cancel=job.cancel)
+        environment = call.parts.find(known.id).environment
+        problems = call.service(job.id).doctor(environment, files=files, cancel=job.cancel)
         return {"problems": [problem_document(problem) for problem in problems]}
 
     title = "doctor --files" if files else "doctor"
@@ -143,20 +160,20 @@ def jobs(call: Call) -> ApiResponse:
 
 def job(call: Call) -> ApiResponse:
     """One job."""
-    return ApiResponse(body=document(**_shown(call, _find(call))))
+    return ApiResponse(body=document(**_shown(call, find_job(call))))
 
 
 def cancel(call: Call) -> ApiResponse:
     """Ask a job to stop. Whether it could be stopped is what its events tell."""
     read(call.request.body, CancelBody)
-    found = _find(call)
+    found = find_job(call)
     call.parts.jobs.cancel(found.id)
     return accepted(call, found)
 
 
 def events(call: Call) -> ApiResponse:
     """What a job told, from any number on; waits for something new where there is nothing."""
-    found = _find(call)
+    found = find_job(call)
     after = events_after(call)
     found.log.wait(after, wait_seconds(call))
     shown = _shown(call, found)  # before the events: whoever sees that a job has ended has its last events, too

@@ -281,7 +281,7 @@ class JobManager:
         deadline = time.monotonic() + seconds
         while (thread := self._running_thread()) is not None and (left := deadline - time.monotonic()) > 0:
             thread.join(left)
-        left_over = tuple(job for job in jobs if not job.state.ended)
+        left_over = tuple(job for job in jobs if not job.state.ended and not job.found)  # those are the next host's
         if self._store is not None and not any(thread.is_alive() for thread in self._threads):
             self._store.close()
         return left_over

@@ -74,7 +74,7 @@ class PkgMagic:
         from jupyter_pkgmgr.widget import PackagePanel  # noqa: PLC0415  on first use
 
         try:
-            panel = PackagePanel(lambda request: self.service.api({**request, "facts": facts.collect()}))
+            panel = PackagePanel(lambda request: self._child.api({**request, "facts": facts.collect()}))
         except (FileNotFoundError, ImportError) as error:
             raise PkgError(str(error), reference="no-front-end", hint="%pkg list") from None
         self.shell.display_pub.publish(data=panel._repr_mimebundle_(), metadata={})

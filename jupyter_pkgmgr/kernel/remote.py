@@ -82,10 +82,6 @@ class Service:
             return None
         return answer if isinstance(answer, dict) else None
 
-    def api(self, params: Dict[str, Any]) -> Dict[str, Any]:
-        """Ask the REST API for a panel inside the notebook."""
-        return self._local.api(params)
-
     def report(self, transaction: str, verdict: Dict[str, Any], facts: Dict[str, Any]) -> None:
         """Tell who did the work what a change asks of this kernel, and wait for nothing."""
         if self._lost:
@@ -144,11 +140,13 @@ class _Job:
 
     def follow(self, on_display: Show) -> Tuple[Dict[str, Any], bool]:
         """Start it, show its displays, and return its result."""
-        _start(self._work)
-        interrupted = False
+        begun = interrupted = False
         try:
             while True:
                 try:
+                    if not begun:  # in here, where an interrupt is expected at any moment
+                        begun = True
+                        _start(self._work)
                     message = self._next()
                     if isinstance(message, BaseException):
                         raise message
@@ -201,15 +199,20 @@ class _Job:
     def _work(self) -> None:
         with contextlib.closing(Client(self._connection)) as client:
             try:
-                job = client.call("POST", f"kernels/{self._kernel}/run", self._params)
-                with self._lock:
-                    self._id = str(job["id"])
-                    cancelled = self._cancel.is_set()
-                if cancelled:
-                    self._send_cancel()
+                self._submit(client)
                 self._read(client)
             except BaseException as error:  # noqa: BLE001  whatever it is, the cell waits for it
                 self._messages.put(error)
+
+    def _submit(self, client: Client) -> None:
+        if self._cancel.is_set():
+            raise PkgError("stopped; nothing was changed", reference="cancelled")
+        job = client.call("POST", f"kernels/{self._kernel}/run", self._params)
+        with self._lock:
+            self._id = str(job["id"])
+            cancelled = self._cancel.is_set()
+        if cancelled:
+            self._send_cancel()
 
     def _read(self, client: Client) -> None:
         """Hand on event after event, until the job has ended or nobody waits."""

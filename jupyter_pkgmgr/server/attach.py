@@ -37,8 +37,8 @@ KERNEL_ACTIONS = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"
 MINIMUM = (3, 8)
 SETTLE = 10.0
 """Seconds in which what a kernel told is taken in, if it takes long."""
-HEARD = 1.0
-"""Seconds that those who changed something wait for the verdicts of the other kernels; a busy one answers later."""
+LEVELS = ("none", "recommended", "required")
+"""Of verdicts, weakest first."""
 FILES = 20_000
 """So many changed files are told to a kernel at once."""
 _MATTERS = re.compile(r"\.(py|pyc|pyd|dll|dylib)$|\.so(\.[\d.]+)?$|[/\\](lab|nb)extensions[/\\]")
@@ -52,6 +52,14 @@ class AttachSettings:
     enabled: bool = True
     except_kernelspecs: tuple[str, ...] = ()
     """Patterns of kernelspec names that are left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """A change that a kernel has to judge, and who wants to hear what it says."""
+
+    change: Mapping[str, Any]
+    heard: Callable[[str, Mapping[str, Any]], None]
 
 
 class Attacher:
@@ -87,7 +95,7 @@ class Attacher:
         self._log = log or logging.getLogger(__name__)
         self._attaching: dict[str, asyncio.Task[None]] = {}
         self._telling: dict[str, asyncio.Task[None]] = {}
-        self._news: dict[str, list[Mapping[str, Any]]] = {}
+        self._news: dict[str, list[_News]] = {}
         """What a kernel hasn't been told yet because it hasn't answered the last time."""
         self._watched: set[str] = set()
 
@@ -210,9 +218,14 @@ class Attacher:
 
     # --- telling ---------------------------------------------------------------------------------------------------
 
-    async def tell(
-        self, prefix: str | os.PathLike[str], change: Mapping[str, Any], *, by: str | None = None
-    ) -> dict[str, Mapping[str, Any]]:
+    def tell(
+        self,
+        prefix: str | os.PathLike[str],
+        change: Mapping[str, Any],
+        *,
+        heard: Callable[[str, Mapping[str, Any]], None],
+        by: str | None = None,
+    ) -> None:
         """Have every attached kernel of an environment judge a change, but the one that made it.
 
         Parameters
@@ -220,27 +233,19 @@ class Attacher:
         change
             ``changed_files``, ``changed_packages`` (``name``, ``action``, ``distributions``, ``before``, ``after``)
             and ``job``.
+        heard
+            Called with a kernel's id and its verdict when it has answered: at once, or when its cell has ended.
         by
             The kernel that asked for the change, which knows.
-
-        Returns
-        -------
-        dict
-            The verdicts of those that answered at once. Those of the others come into the registry when they do.
         """
-        asked = [kernel for kernel in self._sharing(prefix) if kernel != by]
-        if not asked:
-            return {}
-        change = _what_matters(change)
-        for kernel in asked:
-            self._news.setdefault(kernel, []).append(change)
+        news = _News(_what_matters(change), heard)
+        for kernel in self._sharing(prefix):
+            if kernel == by:
+                continue
+            self._news.setdefault(kernel, []).append(news)
             task = self._telling.get(kernel)
             if task is None or task.done():
                 self._telling[kernel] = self._spawn(kernel, self._tell(kernel))
-        tasks = {self._telling[kernel]: kernel for kernel in asked}
-        done, _ = await asyncio.wait(tasks, timeout=HEARD)
-        heard = [self._registry.get(tasks[task]) for task in done]
-        return {kernel.id: kernel.verdict for kernel in heard if kernel is not None and kernel.verdict is not None}
 
     def _sharing(self, prefix: str | os.PathLike[str]) -> list[str]:
         folder = os.path.realpath(prefix)
@@ -249,15 +254,24 @@ class Attacher:
     async def _tell(self, kernel: str) -> None:
         """Tell one kernel all there is, one question at a time: a busy one isn't asked again before it answered."""
         while news := self._news.pop(kernel, None):
-            document = json.dumps(_merged(news))
+            document = json.dumps(_merged([item.change for item in news]))
             try:
                 question = f"__import__('sys').modules['jupyter_pkgmgr.kernel'].changed({document!r})"
                 verdict = await ask(self._manager.get_kernel(kernel), question)
             except (NoAnswerError, KernelGoneError, KeyError) as error:  # KeyError: it has ended
                 self._log.debug("kernel %s gave no verdict: %s", kernel, error)
                 return
-            if isinstance(verdict, dict) and verdict.get("level") in ("none", "recommended", "required"):
-                self._registry.note(kernel, verdict=_plain(verdict))
+            if isinstance(verdict, dict) and verdict.get("level") in LEVELS:
+                self._take_verdict(kernel, _plain(verdict))
+                for item in news:
+                    item.heard(kernel, _plain(verdict))
+
+    def _take_verdict(self, kernel: str, verdict: Mapping[str, Any]) -> None:
+        """Remember a verdict, unless the kernel still needs a restart for something weightier."""
+        known = self._registry.get(kernel)
+        due = LEVELS.index(known.verdict["level"]) if known is not None and known.verdict else 0
+        if LEVELS.index(verdict["level"]) >= due:
+            self._registry.note(kernel, verdict=verdict)
 
 
 _THERE = "%load_ext jupyter_pkgmgr in it makes %pkg work where jupyter_pkgmgr is installed there"

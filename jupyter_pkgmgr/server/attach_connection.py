@@ -14,7 +14,7 @@ from jupyter_server.utils import url_path_join
 __all__ = ["Reachable"]
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-_ANY_ADDRESS = {"": "localhost", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared, not bound
+_ANY_ADDRESS = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared, not bound
 
 
 class Reachable:

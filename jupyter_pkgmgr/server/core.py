@@ -188,12 +188,9 @@ class Core:
             "job": job.id,
         }
 
-        async def tell() -> None:
-            verdicts = await attacher.tell(job.facts.prefix, change, by=job.facts.kernel)
-            for kernel, verdict in verdicts.items():
-                self.api.parts.verdicts.add(outcome.transaction, kernel, verdict)
-
-        asyncio.run_coroutine_threadsafe(tell(), self._loop)
+        heard = functools.partial(self.api.parts.verdicts.add, outcome.transaction)
+        tell = functools.partial(attacher.tell, job.facts.prefix, change, heard=heard, by=job.facts.kernel)
+        self._loop.call_soon_threadsafe(tell)
 
     def _tell_soon(self, kernel: KnownKernel) -> None:
         self._quick.submit(self._tell, kernel)

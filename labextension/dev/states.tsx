@@ -4,7 +4,8 @@ import { createRoot } from 'react-dom/client';
 import { Panel, PanelModel, RestPackageService, english } from '../src/panel';
 import type { IEvent, IJob } from '../src/panel';
 import { MemoryServer } from '../tests/memory/server';
-import { analysis, blocked, makeWorld, manyRows, plan } from '../tests/memory/world';
+import { blocked, plan } from '../tests/memory/plans';
+import { analysis, makeWorld, manyRows } from '../tests/memory/world';
 
 type Prepare = (model: PanelModel, server: MemoryServer) => Promise<void> | void;
 
@@ -203,7 +204,7 @@ async function show(name: string, root: HTMLElement): Promise<void> {
       name === 'loading' ? () => new Promise(() => undefined) : server.transport
     ),
     trans: english,
-    restartKernel: () => Promise.resolve()
+    restartKernel: () => Promise.resolve(true)
   });
   Object.assign(window, { panel: model, server });
   createRoot(root).render(<Panel model={model} />);

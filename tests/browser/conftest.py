@@ -25,7 +25,6 @@ from .jupyter import KERNEL, Jupyter, serve_jupyter, set_theme
 ROOT = Path(__file__).parents[2]
 EXTENSION = Path(jupyter_pkgmgr.__file__).parent / "labextension"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-SIZE = {"width": 1280, "height": 860}
 THEIRS = ("reading 'schema'", "'filebrowser:open-path' not registered")
 """Errors of Notebook 7's own scripts; they come without our extension, too."""
 PATIENCE = 30_000
@@ -77,7 +76,7 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory, kernel_wheels: Path, index
 @pytest.fixture
 def page(browser: Browser, request: pytest.FixtureRequest, artefacts: Path) -> Iterator[Page]:
     """A page in a browser that has never been here. An error in a script fails the test."""
-    context = browser.new_context(viewport=SIZE, locale="en")  # type: ignore[arg-type]  # a TypedDict of these two
+    context = browser.new_context(viewport={"width": 1280, "height": 860}, locale="en")
     context.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     opened = context.new_page()

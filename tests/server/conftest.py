@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from jupyter_server.serverapp import ServerApp
 from pytest_jupyter.jupyter_server import *  # noqa: F403  its fixtures and hooks, for this folder only
 from tornado.httpclient import HTTPResponse
 
+from jupyter_pkgmgr.environments.facts import FACTS_SCRIPT
 from jupyter_pkgmgr.server.extension import PkgmgrExtension
 from testbed.environments import kernelspec
 from testbed.index import Server
@@ -63,6 +65,13 @@ def extension(jp_serverapp: ServerApp) -> PkgmgrExtension:
     (found,) = jp_serverapp.extension_manager.extension_apps["jupyter_pkgmgr"]
     assert isinstance(found, PkgmgrExtension)
     return found
+
+
+def facts(python: Path) -> dict[str, Any]:
+    """What a kernel of this interpreter would tell."""
+    done = subprocess.run([python, FACTS_SCRIPT], capture_output=True, check=True)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
 
 
 @dataclass

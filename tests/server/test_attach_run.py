@@ -16,6 +16,7 @@ from jupyter_pkgmgr.kernel.display import MIME
 from jupyter_pkgmgr.server.extension import PkgmgrExtension
 from testbed.environments import make_venv, uv_install
 from testbed.index import Server, serve
+from tests.kernel import conftest as kernels
 from tests.kernel.test_three_way import default_index
 from tests.server.attach_lab import Fetch, Notebook, Notebooks, until
 from tests.server.conftest import Rest
@@ -37,6 +38,7 @@ def notebooks(
     lab.close()
 
 
+kernel_python = kernels.kernel_python
 Add = Callable[[Path], None]
 
 
@@ -114,6 +116,17 @@ async def test_an_installation_is_a_job_that_other_kernels_hear_of(
     assert second.known.verdict is None
 
 
+@pytest.mark.parametrize("version", ["3.8", "3.13"])
+async def test_old_and_new_kernels_speak_with_the_server(
+    version: str, kernel_python: Callable[[str], str], notebooks: Notebooks, rest: Rest
+) -> None:
+    notebook = await ready(notebooks, Path(kernel_python(version)))
+    listed = await notebook.run("%pkg list")
+    assert listed.status == "ok", listed.error
+    assert "ipykernel" in listed.texts[-1]
+    assert (await the_job(rest, notebook))["state"] == "succeeded"
+
+
 async def test_a_panel_that_changes_an_environment_is_heard_of_in_its_kernels(
     notebooks: Notebooks, python: Path, rest: Rest
 ) -> None:
@@ -125,7 +138,12 @@ async def test_a_panel_that_changes_an_environment_is_heard_of_in_its_kernels(
     await until(lambda: notebook.known.verdict is not None and notebook.known.verdict["level"] == "recommended")
     (text,) = (await notebook.run("1")).texts
     assert "(removed) changed and you have it loaded: restart recommended" in text
-    due = await notebook.run("%pkg install tb-alpha")
+    shown = (await rest.get(f"jobs/{job['id']}")).body["result"]["verdicts"]
+    assert {kernel: verdict["modules"] for kernel, verdict in shown.items()} == {notebook.id: ["tb_pure"]}
+    await rest.run(environment, "install tb-mixed")  # which concerns nobody, so what was due before is due still
+    due = await notebook.run("%pkg install tb-native")
+    assert notebook.known.verdict is not None
+    assert notebook.known.verdict["level"] == "recommended"
     assert due.texts[-1] == "the kernel still needs a restart for tb_pure, changed before"
 
 

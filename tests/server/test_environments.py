@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -14,12 +13,12 @@ from typing import Any
 import pytest
 
 from jupyter_pkgmgr.environments import same_folder
-from jupyter_pkgmgr.environments.facts import FACTS_SCRIPT
 from jupyter_pkgmgr.model import PolicyKind
 from jupyter_pkgmgr.server.environments import EnvironmentFinder, Findings, Found
 from jupyter_pkgmgr.server.jupyter import RunningKernel
 from jupyter_pkgmgr.server.kernels import Attachment, KernelRegistry
 from testbed.environments import make_venv
+from tests.server.conftest import facts
 
 
 @dataclass
@@ -52,13 +51,6 @@ class Jupyter:
 
 def spec(python: Path | str) -> dict[str, Any]:
     return {"argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"], "language": "python"}
-
-
-def facts(python: Path) -> dict[str, Any]:
-    """What a kernel of this interpreter would tell."""
-    done = subprocess.run([python, FACTS_SCRIPT], capture_output=True, check=True)
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,10 @@ from jupyter_pkgmgr.api import MAX_BODY
 from jupyter_pkgmgr.jobs import Job, JobFacts, JobKind, JobManager, LogEvent
 from jupyter_pkgmgr.server.events import ENVIRONMENT, JOB, KERNEL
 from jupyter_pkgmgr.server.extension import PkgmgrExtension
+from jupyter_pkgmgr.server.handlers import KERNEL_TOKEN
 from jupyter_pkgmgr.server.kernels import Attachment
 from testbed.environments import kernelspec
-from tests.server.conftest import BASE, Rest
+from tests.server.conftest import BASE, Rest, facts
 
 
 async def test_settings_tell_what_the_server_is(rest: Rest) -> None:
@@ -263,6 +265,27 @@ async def test_every_window_hears_of_a_change(rest: Rest, venv: Path, jp_servera
     assert states == ["queued", "running", "succeeded"]
 
 
+async def test_every_window_hears_of_what_a_kernel_changed(
+    rest: Rest, venv: Path, jp_serverapp: ServerApp, extension: PkgmgrExtension
+) -> None:
+    listener = Listener(jp_serverapp)
+    kernel = Rest(rest.fetch, rest.contract, {"Authorization": "", KERNEL_TOKEN: extension.tokens.make("k1")})
+    extension.tokens.bind("k1", str(venv))
+    typed = {"argv_line": "install tb-pure==1.0", "facts": facts(venv / "bin" / "python")}
+    begun = await kernel.post("kernels/k1/run", typed)
+    done = await kernel.job(begun.body)
+    assert (done["state"], done["kernel"], done["face"]) == ("succeeded", "k1", "%pkg"), done["error"]
+    changed = await listener.until(ENVIRONMENT)
+    assert changed["transaction"] == done["result"]["transaction"]
+    assert [change["name"] for change in changed["changes"]] == ["tb-pure"]
+    foreign = await kernel.post("kernels/k1/run", {**typed, "facts": facts(Path(sys.executable))})
+    assert (foreign.status, foreign.reference) == (403, "foreign-token")
+    another = Rest(rest.fetch, rest.contract, {"Authorization": "", KERNEL_TOKEN: extension.tokens.make("k2")})
+    extension.tokens.bind("k2", sys.prefix)
+    for path in (f"jobs/{done['id']}", f"jobs/{done['id']}/events?wait=30"):
+        assert (await another.get(path)).status == 403
+
+
 async def test_what_is_known_of_a_kernel_is_told(
     rest: Rest, jp_fetch: Any, jp_data_dir: Path, jp_serverapp: ServerApp, extension: PkgmgrExtension
 ) -> None:
@@ -353,3 +376,17 @@ async def test_a_body_that_is_too_large_is_not_read(
         await writer.wait_closed()
     largest = await rest.ask("POST", "jobs", body=b'{"plan": "x"}' + b" " * (MAX_BODY - 13))
     assert largest.status == 404
+
+
+class TestTooMany:
+    @pytest.fixture
+    def settings(self) -> dict[str, Any]:
+        return {"queued_jobs": 1, "reading_jobs": 1}
+
+    async def test_more_jobs_than_may_wait_are_refused(self, rest: Rest, work: Work, venv: Path) -> None:
+        environment = await rest.environment(venv)
+        await running(rest, await work.start())
+        await work.start()
+        answer = await rest.post(f"environments/{environment}/doctor", {})
+        assert (answer.status, answer.reference) == (429, "too-many-jobs")
+        work.end()

@@ -115,11 +115,8 @@ export const notifications: JupyterFrontEndPlugin<void> = {
     const trackers = [notebooks, consoles].filter(tracker => tracker !== null);
     const titleOf = (kernel: string): string | null =>
       hostOf(kernel, trackers)?.title.label ?? null;
-    const notices = new VerdictNotices(
-      manager,
-      titleOf,
-      (translator ?? nullTranslator).load(DOMAIN)
-    );
+    const trans = (translator ?? nullTranslator).load(DOMAIN);
+    const notices = new VerdictNotices(manager, titleOf, trans);
     const hints = new AttachNotices(manager.session, trans);
     await followSettings(registry, ({ notify, attachHint }) => {
       notices.enabled = notify;

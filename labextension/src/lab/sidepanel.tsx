@@ -11,6 +11,7 @@ import type { ITranslation } from '../panel/translation';
 import { packageIcon } from './icon';
 import { followSettings } from './settings';
 import { DOMAIN, IPackageManager, IPackagePanel, PANEL } from './tokens';
+import { widen } from './widen';
 
 /** Between the table of contents and the extensions. */
 const RANK = 450;
@@ -33,9 +34,7 @@ class PackagePanel extends ReactWidget {
     this.model = new PanelModel({
       service: _manager.service,
       trans,
-      restartKernel: async kernel => {
-        await _manager.restart(kernel);
-      },
+      restartKernel: kernel => _manager.restart(kernel),
       poll: POLL
     });
     this.model.setVisible(false);
@@ -58,6 +57,14 @@ class PackagePanel extends ReactWidget {
     super.onBeforeShow(message);
     this.model.setVisible(true);
     this._connect();
+  }
+
+  protected override onAfterShow(message: Message): void {
+    super.onAfterShow(message);
+    if (!this._isPlaced) {
+      this._isPlaced = true;
+      requestAnimationFrame(() => widen(this)); // when it has a width
+    }
   }
 
   protected override onAfterHide(message: Message): void {
@@ -92,6 +99,7 @@ class PackagePanel extends ReactWidget {
   }
 
   private _isConnected = false;
+  private _isPlaced = false;
 }
 
 export const sidepanel: JupyterFrontEndPlugin<IPackagePanel> = {

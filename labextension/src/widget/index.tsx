@@ -28,12 +28,15 @@ function render({ model, el }: IRenderContext): () => void {
   const root = createRoot(el);
   el.classList.add('jpkg-Widget');
   root.render(<Panel model={panel} />);
+  const look = () => panel.setVisible(document.visibilityState === 'visible');
+  document.addEventListener('visibilitychange', look);
   const follow = () => void panel.followKernel(textOf(model.get('kernel')));
   model.on('change:kernel', follow);
   follow();
   void panel.connect();
   return () => {
     model.off('change:kernel', follow);
+    document.removeEventListener('visibilitychange', look);
     root.unmount();
     panel.dispose();
     transport.dispose();

@@ -1,18 +1,7 @@
 /** Documents as the server sends them for an environment that somebody might work in. */
-import type {
-  IChange,
-  IEnvironment,
-  IEntry,
-  IKernel,
-  IPackage,
-  IPackageRow,
-  IPlan
-} from '../../src/panel/documents';
+import type { IEnvironment, IEntry, IKernel, IPackageRow } from '../../src/panel/documents';
+import { change, conda, one, pypi } from './plans';
 import type { IWorld } from './server';
-import { planOf } from './server';
-
-const conda = (location = 'conda-forge') => ({ kind: 'channel' as const, location });
-const pypi = { kind: 'index' as const, location: 'https://pypi.tld/simple' };
 
 function row(name: string, version: string, patch: Partial<IPackageRow> = {}): IPackageRow {
   return {
@@ -244,6 +233,36 @@ const rows: IPackageRow[] = [
 
 export const entries: IEntry[] = [
   {
+    id: 't-5',
+    started: '2026-11-21T17:00:00+00:00',
+    seconds: 0.1,
+    user: 'ada',
+    host: 'lab',
+    face: 'panel',
+    command: '%pkg undo t-4',
+    changes: [change('remove', one('tabulate', '0.10.0', 'pypi'), null, true)],
+    result: 'committed',
+    message: '',
+    undoes: ['t-4'],
+    has_snapshot: true,
+    verdict: null
+  },
+  {
+    id: 't-4',
+    started: '2026-11-21T16:50:00+00:00',
+    seconds: 0.6,
+    user: 'ada',
+    host: 'lab',
+    face: 'panel',
+    command: '%pkg install tabulate',
+    changes: [change('install', null, one('tabulate', '0.10.0', 'pypi'), true)],
+    result: 'committed',
+    message: '',
+    undoes: [],
+    has_snapshot: true,
+    verdict: null
+  },
+  {
     id: 't-3',
     started: '2026-11-21T16:20:00+00:00',
     seconds: 3.4,
@@ -295,111 +314,6 @@ export const entries: IEntry[] = [
     verdict: null
   }
 ];
-
-export function one(
-  name: string,
-  version: string,
-  ecosystem: 'conda' | 'pypi' = 'conda'
-): IPackage {
-  const origin = ecosystem === 'conda' ? conda() : pypi;
-  return { name, version, ecosystem, build: ecosystem === 'conda' ? 'py312_0' : '', origin };
-}
-
-export function change(
-  action: IChange['action'],
-  before: IPackage | null,
-  after: IPackage | null,
-  requested = false,
-  reason = requested ? 'requested' : 'needed by scikit-learn'
-): IChange {
-  return { action, before, after, requested, reason };
-}
-
-/** More happens than was asked for: a downgrade comes along. */
-export const plan: IPlan = planOf({
-  command: 'install scikit-learn polars',
-  download_size: 47_300_000,
-  steps: [
-    {
-      engine: 'rattler',
-      engine_version: '0.28.0',
-      ecosystem: 'conda',
-      reason: 'conda-forge has scikit-learn',
-      changes: [
-        change(
-          'install',
-          null,
-          one('scikit-learn', '1.7.0'),
-          true,
-          'requested; conda-forge has it'
-        ),
-        change('install', null, one('joblib', '1.5.1')),
-        change('install', null, one('threadpoolctl', '3.6.0')),
-        change('install', null, one('scipy', '1.15.2')),
-        change(
-          'downgrade',
-          one('numpy', '2.1.3'),
-          one('numpy', '2.0.2'),
-          false,
-          'scipy 1.15.2 needs numpy <2.1'
-        ),
-        change('remove', one('six', '1.17.0'), null, false, 'nothing needs it any more')
-      ]
-    },
-    {
-      engine: 'uv',
-      engine_version: '0.13.5',
-      ecosystem: 'pypi',
-      reason: 'no configured channel has polars-u64-idx',
-      changes: [
-        change(
-          'install',
-          null,
-          one('polars-u64-idx', '1.30.0', 'pypi'),
-          true,
-          'requested; only PyPI has it'
-        )
-      ]
-    }
-  ],
-  warnings: [
-    {
-      reference: 'loaded',
-      message: 'numpy is loaded in this kernel: it will have to restart',
-      hint: null,
-      packages: ['numpy']
-    }
-  ],
-  review: {
-    needed: true,
-    reasons: [
-      'numpy is downgraded, which nobody asked for',
-      'six is removed, which nobody asked for'
-    ]
-  }
-});
-
-export const blocked: IPlan = planOf({
-  command: 'remove ipykernel',
-  steps: [
-    {
-      engine: 'rattler',
-      engine_version: '0.28.0',
-      ecosystem: 'conda',
-      reason: '',
-      changes: [change('remove', one('ipykernel', '7.1.0'), null, true)]
-    }
-  ],
-  blockers: [
-    {
-      reference: 'kernel-stack',
-      message: 'the running kernel needs ipykernel',
-      hint: 'choose another kernel for this notebook first',
-      packages: ['ipykernel']
-    }
-  ],
-  review: { needed: true, reasons: [] }
-});
 
 export function makeWorld(): IWorld {
   return {

@@ -1,7 +1,8 @@
 import { act, screen, waitFor, within } from '@testing-library/react';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
-import { analysis, blocked, hostile, manyRows, plan } from '../memory/world';
+import { blocked, plan } from '../memory/plans';
+import { analysis, hostile, manyRows } from '../memory/world';
 import { open } from './page';
 
 const grid = () => screen.getByRole('grid', { name: 'Installed packages' });
@@ -50,6 +51,7 @@ describe('the list of installed packages', () => {
 
   it('leads to a row’s buttons and back', async () => {
     const { user, model } = await open();
+    act(() => model.packages.setFilter('numpy'));
     act(() => rowOf('numpy').focus());
     await user.keyboard('{ArrowRight}');
     expect(document.activeElement?.getAttribute('aria-label')).toBe(
@@ -68,7 +70,8 @@ describe('the list of installed packages', () => {
   });
 
   it('opens details with Enter, and takes the focus back when they are closed', async () => {
-    const { user } = await open();
+    const { user, model } = await open();
+    act(() => model.packages.setFilter('numpy'));
     act(() => rowOf('numpy').focus());
     await user.keyboard('{Enter}');
     const details = await screen.findByRole('article', { name: 'Details of numpy' });
@@ -144,10 +147,11 @@ describe('by keyboard alone', () => {
     await waitFor(() => expect(model.changes.state.phase).toBe('idle'));
     act(() => screen.getByRole('tab', { name: 'Search' }).focus());
     await user.keyboard('{ArrowRight}{ArrowRight}');
-    await screen.findByRole('button', { name: 'Undo %pkg install polars httpx' });
+    await screen.findByRole('button', { name: 'Undo %pkg undo t-4' });
+    expect(screen.queryByRole('button', { name: 'Undo %pkg install tabulate' })).toBeNull();
     await tabTo('Undo');
     await user.keyboard('{Enter}');
-    await waitFor(() => expect(server.bodies).toContainEqual({ command: 'undo t-3' }));
+    await waitFor(() => expect(server.bodies).toContainEqual({ command: 'undo t-5' }));
   });
 
   it('Ctrl+Enter applies what was collected, and not what is in a dialog', async () => {
@@ -198,6 +202,34 @@ describe('other states', () => {
     await open({ prepare: server => void (server.absent = true) });
     expect(screen.getByText('The server side of this panel is not running')).toBeDefined();
     expect(screen.getByText('python -m pip install jupyter_pkgmgr')).toBeDefined();
+  });
+
+  it('with a list that is not as it should be: what happened, and a way out', async () => {
+    const { user, server } = await open({
+      prepare: one => {
+        one.world.packages[analysis.id] = { packages: [{}], problems: [] } as never;
+      }
+    });
+    server.world.packages[analysis.id] = {
+      fingerprint: 'whole',
+      packages: manyRows(3),
+      problems: []
+    };
+    await user.click(screen.getByRole('button', { name: 'Try again' }));
+    expect(await screen.findByText('package-00002')).toBeDefined();
+  });
+
+  it('with details that can not be shown: the rest stays', async () => {
+    const said = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+    const { user, model } = await open({
+      prepare: one => {
+        one.world.details.numpy = { name: 'numpy' } as never;
+      }
+    });
+    await act(() => model.details.show('numpy'));
+    expect(said).toHaveBeenCalled();
+    await user.click(screen.getByRole('button', { name: 'Try again' }));
+    await waitFor(() => expect(grid()).toBeDefined());
   });
 
   it('without a kernel: the environments to choose from', async () => {

@@ -6,20 +6,12 @@ import { PanelModel } from '../../src/panel/model';
 import { RestPackageService } from '../../src/panel/service';
 import { english } from '../../src/panel/translation';
 import { MemoryServer } from '../memory/server';
-import {
-  analysis,
-  blocked,
-  change,
-  makeWorld,
-  one,
-  plan,
-  server as serverEnvironment,
-  teaching
-} from '../memory/world';
+import { blocked, change, one, plan } from '../memory/plans';
+import { analysis, makeWorld, server as serverEnvironment, teaching } from '../memory/world';
 
 let server: MemoryServer;
 let model: PanelModel;
-const restart = vi.fn<(kernel: string) => Promise<void>>();
+const restart = vi.fn<(kernel: string) => Promise<boolean>>();
 
 const quiet = { ...plan, review: { needed: false, reasons: [] } };
 const applied = (verdict: 'none' | 'required' = 'none', changes: IChange[] = []) => ({
@@ -57,7 +49,7 @@ async function connected(kernel: string | null = 'kernel-1'): Promise<void> {
 
 beforeEach(() => {
   server = new MemoryServer(makeWorld());
-  restart.mockReset().mockResolvedValue(undefined);
+  restart.mockReset().mockResolvedValue(true);
   model = new PanelModel({
     service: new RestPackageService(server.transport),
     trans: english,
@@ -353,6 +345,10 @@ describe('a change', () => {
       server.end(job.id, 'succeeded', { result: applied('required', [changed]) });
     await model.changes.request({ command: 'update numpy' }, 'numpy');
     expect(model.session.state.verdict?.level).toBe('required');
+    restart.mockResolvedValueOnce(false); // the user thought better of it
+    await model.restartKernel();
+    expect(model.session.state.verdict?.level).toBe('required');
+    restart.mockResolvedValueOnce(true);
     await model.restartKernel();
     expect(restart).toHaveBeenCalledWith('kernel-1');
     expect(model.session.state.verdict).toBeNull();
@@ -487,7 +483,13 @@ describe('details, history and doctor', () => {
   it('read the history newest first', async () => {
     model.setTab('history');
     await until(() => model.history.state.loading === 'ready');
-    expect(model.history.state.entries.map(({ id }) => id)).toEqual(['t-3', 't-2', 't-1']);
+    expect(model.history.state.entries.map(({ id }) => id)).toEqual([
+      't-5',
+      't-4',
+      't-3',
+      't-2',
+      't-1'
+    ]);
   });
 
   it('say how many problems were found', async () => {

@@ -1,7 +1,7 @@
 /** The panel in jsdom, which lays nothing out: sizes and dialogs are what a browser would say. */
-import { act, cleanup, render } from '@testing-library/react';
+import { act, cleanup, configure, render, waitFor } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { afterEach, beforeEach, vi } from 'vitest';
+import { afterEach, beforeEach, expect, vi } from 'vitest';
 
 import { Panel } from '../../src/panel/components/Panel';
 import { PanelModel } from '../../src/panel/model';
@@ -12,13 +12,18 @@ import { makeWorld } from '../memory/world';
 
 const HEIGHT = 600;
 
+// Only a limit: what is waited for comes as soon as the machine gets to it.
+configure({ asyncUtilTimeout: 30_000 });
+
 beforeEach(() => {
   vi.spyOn(HTMLElement.prototype, 'offsetHeight', 'get').mockReturnValue(HEIGHT);
   vi.spyOn(HTMLElement.prototype, 'clientHeight', 'get').mockReturnValue(HEIGHT);
   vi.spyOn(HTMLElement.prototype, 'offsetWidth', 'get').mockReturnValue(340);
   Element.prototype.scrollTo = function (this: Element, options?: ScrollToOptions | number) {
     this.scrollTop = typeof options === 'object' ? (options.top ?? 0) : 0;
-    this.dispatchEvent(new Event('scroll'));
+    setTimeout(() => {
+      act(() => void this.dispatchEvent(new Event('scroll')));
+    });
   };
   HTMLDialogElement.prototype.showModal = function (this: HTMLDialogElement) {
     this.open = true;
@@ -39,7 +44,7 @@ interface IOpen {
 export async function open({ kernel = 'kernel-1', prepare }: IOpen = {}) {
   const server = new MemoryServer(makeWorld());
   prepare?.(server);
-  const restartKernel = vi.fn<(kernel: string) => Promise<void>>().mockResolvedValue(undefined);
+  const restartKernel = vi.fn<(kernel: string) => Promise<boolean>>().mockResolvedValue(true);
   const model = new PanelModel({
     service: new RestPackageService(server.transport),
     trans: english,
@@ -49,7 +54,10 @@ export async function open({ kernel = 'kernel-1', prepare }: IOpen = {}) {
   await act(async () => {
     await model.followKernel(kernel);
     await model.connect();
-    await new Promise(resolve => setTimeout(resolve, 20));
+  });
+  await waitFor(() => {
+    const { loading, outdatedLoading } = model.packages.state;
+    expect([loading, outdatedLoading]).not.toContain('loading');
   });
   return { server, model, restartKernel, user: userEvent.setup() };
 }

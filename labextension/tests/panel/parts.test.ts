@@ -8,7 +8,7 @@ import { bytes, moment, safeLink, seconds, versions } from '../../src/panel/form
 import { NamesIndex, normalize } from '../../src/panel/names';
 import { advance, downloaded, nothingYet, together } from '../../src/panel/progress';
 import { english } from '../../src/panel/translation';
-import { change, one } from '../memory/world';
+import { change, one } from '../memory/plans';
 
 describe('names', () => {
   const index = new NamesIndex({

@@ -29,18 +29,21 @@ export function HistoryView() {
       </Empty>
     );
   }
+  const undone = new Set(
+    entries.filter(({ result }) => result === 'committed').flatMap(({ undoes }) => undoes)
+  );
   return (
     <ul className="jpkg-List jpkg-Scroll" aria-label={trans.__('History')}>
       {entries.map(entry => (
         <li key={entry.id}>
-          <Entry entry={entry} />
+          <Entry entry={entry} undone={undone.has(entry.id)} />
         </li>
       ))}
     </ul>
   );
 }
 
-function Entry({ entry }: { entry: IEntry }) {
+function Entry({ entry, undone }: { entry: IEntry; undone: boolean }) {
   const { changes, trans } = useModel();
   const { phase } = useStore(changes);
   const undo = () =>
@@ -56,7 +59,8 @@ function Entry({ entry }: { entry: IEntry }) {
             {resultLabel(entry.result, trans)}
           </span>
         )}
-        {entry.result === 'committed' && entry.has_snapshot && (
+        {undone && <span className="jpkg-Badge">{trans.__('taken back')}</span>}
+        {entry.result === 'committed' && entry.has_snapshot && !undone && (
           <Button
             icon="undo"
             disabled={phase !== 'idle'}

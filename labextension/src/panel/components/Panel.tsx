@@ -5,6 +5,7 @@ import { useStore } from '../store';
 import { ActionBar } from './ActionBar';
 import { Announcements } from './Announcements';
 import { Banners } from './Banners';
+import { Boundary } from './Boundary';
 import { Button } from './Button';
 import { ChangesView } from './ChangesView';
 import { Chooser } from './Chooser';
@@ -33,8 +34,10 @@ export function Panel({ model }: { model: PanelModel }) {
     <ModelContext.Provider value={model}>
       <div className="jpkg-Panel" onKeyDown={onKeyDown}>
         <Announcements />
-        <Content />
-        <PlanDialog />
+        <Boundary>
+          <Content />
+          <PlanDialog />
+        </Boundary>
       </div>
     </ModelContext.Provider>
   );

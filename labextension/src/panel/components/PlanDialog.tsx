@@ -70,7 +70,7 @@ function Dialog({ plan }: { plan: IPlan }) {
         <code className="jpkg-Dialog-command">{plan.command}</code>
         <Totals plan={plan} />
         <Notices tone="error" notices={plan.blockers} />
-        {plan.review.reasons.length > 0 && (
+        {!blocked && plan.review.reasons.length > 0 && (
           <ul className="jpkg-Dialog-reasons">
             {plan.review.reasons.map((reason, index) => (
               <li key={index}>{reason}</li>

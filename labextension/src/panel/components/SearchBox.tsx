@@ -65,7 +65,7 @@ export function SearchBox({
     <div className="jpkg-Box" data-lm-suppress-shortcuts="true">
       <Icon name={icon} />
       {lines ? (
-        <textarea {...shared} rows={Math.min(8, value.split('\n').length)} />
+        <textarea {...shared} wrap="off" rows={Math.min(8, value.split('\n').length)} />
       ) : (
         <input {...shared} type="text" />
       )}

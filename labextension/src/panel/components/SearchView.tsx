@@ -193,7 +193,7 @@ function Cells({ item }: { item: IFound }) {
           )}
         </span>
         <span className="jpkg-Found-summary jpkg-Ellipsis" title={summary}>
-          {summary || (origin ? origin : ' ')}
+          {summary || (origin.includes('://') ? '' : origin)}
         </span>
       </span>
       <span role="gridcell" className="jpkg-Found-where">

@@ -3,7 +3,7 @@ import type { KeyboardEvent, ReactNode } from 'react';
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
 
 /** Rows are rendered this far beyond what is seen, so that fast scrolling meets no blank ones. */
-const OVERSCAN = 24;
+const OVERSCAN = 10;
 /** Milliseconds after which typed letters begin a new word. */
 const TYPED = 700;
 
@@ -44,7 +44,6 @@ export function VirtualGrid<Item>(props: IVirtualGridProps<Item>) {
     getScrollElement: () => scroller.current,
     estimateSize: () => rowHeight,
     overscan: OVERSCAN,
-    useFlushSync: false, // it renders from within effects too, which React does not take
     scrollMargin: headerHeight,
     scrollPaddingStart: headerHeight,
     getItemKey: useCallback(

@@ -19,8 +19,8 @@ export type Tab = 'installed' | 'search' | 'changes' | 'history' | 'problems';
 export interface IPanelOptions {
   service: IPackageService;
   trans: ITranslation;
-  /** Restart this kernel; hosts that can't leave it out. */
-  restartKernel?: (kernelId: string) => Promise<void>;
+  /** Restart this kernel, and say whether that was done; hosts that can't leave it out. */
+  restartKernel?: (kernelId: string) => Promise<boolean>;
   /** Milliseconds between looks for what others did, for hosts that hear no events; 0 turns it off. */
   poll?: number;
 }
@@ -146,9 +146,10 @@ export class PanelModel extends Store<IPanelState> {
     }
     this.session.setRestarting(true);
     try {
-      await this.#restart(kernelId);
-      await this.session.restarted();
-      this.announcer.say(this.trans.__('The kernel has restarted'));
+      if (await this.#restart(kernelId)) {
+        await this.session.restarted();
+        this.announcer.say(this.trans.__('The kernel has restarted'));
+      }
     } finally {
       this.session.setRestarting(false);
     }

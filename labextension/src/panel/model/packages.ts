@@ -99,9 +99,9 @@ export class Packages extends Store<IPackagesState> {
         const answer = await this.#context.service.packages(environment, signal);
         signal.throwIfAborted();
         if (answer !== this.#answer) {
-          this.#answer = answer;
           this.#outdated = {};
-          this.#derive({ loading: 'ready', error: null, fingerprint: answer.fingerprint });
+          this.#derive(answer, { loading: 'ready', error: null, fingerprint: answer.fingerprint });
+          this.#answer = answer;
           void this.compare();
         } else {
           this.set({ loading: 'ready', error: null });
@@ -127,7 +127,9 @@ export class Packages extends Store<IPackagesState> {
         const { outdated } = await this.#context.service.outdated(environment, signal);
         signal.throwIfAborted();
         this.#outdated = outdated;
-        this.#derive({ outdatedLoading: 'ready' });
+        if (this.#answer) {
+          this.#derive(this.#answer, { outdatedLoading: 'ready' });
+        }
       } catch (error) {
         if (!signal.aborted) {
           this.#context.noteLost(error);
@@ -160,8 +162,7 @@ export class Packages extends Store<IPackagesState> {
     this.#comparing.stop();
   }
 
-  #derive(patch: Partial<IPackagesState>): void {
-    const { packages = [], problems = [] } = this.#answer ?? {};
+  #derive({ packages, problems }: IPackages, patch: Partial<IPackagesState>): void {
     const byPackage = grouped(problems);
     const all = packages.map(row => ({
       row,

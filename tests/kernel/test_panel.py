@@ -1,0 +1,98 @@
+"""``%pkg panel``: the widget protocol and the panel's requests, spoken with a real kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_pkgmgr import widget
+
+from .conftest import ROOT, Kernel, StartKernel
+
+STATIC = Path(widget.__file__).parent / "static"
+LOAD = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n%load_ext jupyter_pkgmgr"
+
+pytestmark = pytest.mark.skipif(not (STATIC / "panel.js").is_file(), reason="the front end isn't built: make front")
+
+
+def messages(kernel: Kernel, kind: str) -> dict[str, Any]:
+    """The next message of a kind that the kernel publishes."""
+    while True:
+        message: dict[str, Any] = kernel.client.get_iopub_msg(timeout=60)
+        if message["msg_type"] == kind:
+            return message
+
+
+def open_panel(kernel: Kernel) -> dict[str, Any]:
+    """Show the panel; returns the content of the message that opens its comm."""
+    kernel.client.execute("%pkg panel")
+    content: dict[str, Any] = messages(kernel, "comm_open")["content"]
+    shown = messages(kernel, "display_data")["content"]["data"]
+    assert shown["application/vnd.jupyter.widget-view+json"]["model_id"] == content["comm_id"]
+    return content
+
+
+def ask(kernel: Kernel, comm: str, data: dict[str, Any]) -> dict[str, Any]:
+    """Send one message over the comm; returns the answer."""
+    message = kernel.client.session.msg("comm_msg", {"comm_id": comm, "data": data})
+    kernel.client.shell_channel.send(message)
+    answer: dict[str, Any] = messages(kernel, "comm_msg")["content"]["data"]
+    return answer
+
+
+def get(kernel: Kernel, comm: str, path: str) -> dict[str, Any]:
+    request = {"id": 7, "method": "GET", "path": path, "body": None, "headers": {}}
+    answer: dict[str, Any] = ask(kernel, comm, {"method": "custom", "content": request})["content"]
+    assert answer["id"] == 7
+    return answer
+
+
+@pytest.mark.parametrize("version", ["3.8", "3.11"])
+def test_the_panel_speaks_for_the_kernels_environment(
+    start_kernel: StartKernel, kernel_python: Callable[[str], str], version: str
+) -> None:
+    """On the oldest Python, too, and with nothing of widgets in the environment."""
+    import sys  # noqa: PLC0415  the service's interpreter
+
+    python = kernel_python(version)
+    kernel = start_kernel(python, JUPYTER_PKGMGR_PYTHON=sys.executable)
+    assert kernel.run(LOAD).status == "ok"
+    opened = open_panel(kernel)
+    state = opened["data"]["state"]
+    assert (state["_model_module"], state["_view_name"]) == ("anywidget", "AnyView")
+    assert opened["target_name"] == "jupyter.widget"
+    comm = opened["comm_id"]
+    assert ask(kernel, comm, {"method": "request_state"})["state"] == state
+
+    (environment,) = get(kernel, comm, "environments")["body"]["environments"]
+    assert environment["prefix"] == str(Path(python).parents[1])
+    assert get(kernel, comm, "kernels/this")["body"]["environment"] == environment["id"]
+    packages = get(kernel, comm, f"environments/{environment['id']}/packages")["body"]["packages"]
+    assert "ipykernel" in {package["name"] for package in packages}
+    missing = get(kernel, comm, "environments/0000000000000000/packages")
+    assert missing["status"] == 404
+    assert missing["body"]["error"]["message"]
+
+
+def test_a_service_that_cannot_start_is_told_in_the_panel(
+    start_kernel: StartKernel, kernel_python: Callable[[str], str], peer: Path
+) -> None:
+    kernel = start_kernel(kernel_python("3.11"), JUPYTER_PKGMGR_PYTHON=str(peer), PEER_START="die")
+    assert kernel.run(LOAD).status == "ok"
+    answer = get(kernel, open_panel(kernel)["comm_id"], "settings")
+    assert answer["status"] == 500
+    assert answer["body"]["error"]["reference"] == "service-start"
+
+
+def test_a_terminal_has_no_panel(capfd: pytest.CaptureFixture[str]) -> None:
+    from IPython.core.interactiveshell import InteractiveShell  # noqa: PLC0415  only here
+
+    from jupyter_pkgmgr.kernel.errors import PkgError  # noqa: PLC0415
+    from jupyter_pkgmgr.kernel.magic import PkgMagic  # noqa: PLC0415
+
+    with pytest.raises(PkgError, match="a terminal can't show the panel"):
+        PkgMagic(InteractiveShell()).run("panel")  # type: ignore[no-untyped-call]  # IPython has no types
+    assert not capfd.readouterr().out
