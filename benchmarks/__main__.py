@@ -84,7 +84,7 @@ def measure(rows: Iterable[str], workshop: Workshop, folder: Path) -> list[dict[
 
 def slowest(lines: Sequence[Mapping[str, Any]]) -> str:
     """The row that used most of what it was promised, of those that can be profiled."""
-    shares = {
+    shares: dict[str, float] = {
         line["row"]: line["value"] / line["promise"]
         for line in sorted(lines, key=lambda line: (line["value"] or 0) / (line["promise"] or 1))
         if line["row"] in PROFILED and line["promise"] and line["value"] is not None

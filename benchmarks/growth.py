@@ -25,7 +25,7 @@ from testbed.python_package import python_channel
 from tests.server.live import LiveServer
 
 from . import inventory, transactions, undo
-from .measure import Workshop, clock, clock_process
+from .measure import QUIET, Workshop, clock, clock_process
 from .server import Bench
 
 __all__ = ["SERIES", "Growth", "Series", "write_channel"]
@@ -94,7 +94,16 @@ def channel(workshop: Workshop, root: Path, records: int) -> dict[str, list[floa
             with PackageService(face="benchmark") as service:
                 times[names[1]].append(clock(lambda service=service: _plan(service, environment)))  # type: ignore[misc]
             if micromamba:
-                options = ["-p", prefix, "-c", server.url, "-c", python.url, "--override-channels", "grow-0"]
+                options: list[str | Path] = [
+                    "-p",
+                    prefix,
+                    "-c",
+                    server.url,
+                    "-c",
+                    python.url,
+                    "--override-channels",
+                    "grow-0",
+                ]
                 command = [micromamba, "install", "-y", "--dry-run", *options]
                 times["micromamba"].append(clock_process(command, {"MAMBA_ROOT_PREFIX": str(root / "mamba")}))
     return times
@@ -163,7 +172,7 @@ def kernels(workshop: Workshop, root: Path, count: int) -> dict[str, list[float]
     """Kernels of one environment, started over REST and attached, and what REST takes to answer then."""
     python = make_venv(root / "env0")
     uv_install(python, "ipykernel", index_url=workshop.index_url)
-    kernelspec(root / "data", "env0", python)
+    kernelspec(root / "data", "env0", python, extra=QUIET)
     with LiveServer(root) as server:
         server.start()
         bench = Bench(server, [root / "env0"])

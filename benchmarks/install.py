@@ -30,7 +30,7 @@ from testbed.environments import conda_environment, make_venv, tool, uv_install
 from testbed.index import serve, serve_files
 from testbed.python_package import python_channel
 
-from .measure import Comparison, Workshop, clock_process, compare, report, take_turns
+from .measure import QUIET, Comparison, Workshop, clock_process, compare, report, take_turns
 
 LATENCY = 30
 """Milliseconds that the index takes before each answer."""
@@ -51,7 +51,8 @@ class Kernel:
     def __init__(self, python: Path, environment: dict[str, str]) -> None:
         self._manager = KernelManager()
         command = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        self._manager.kernel_spec.argv = [*command, f'--InteractiveShellApp.exec_files=["{STARTUP}"]']
+        assert self._manager.kernel_spec is not None  # noqa: S101  every environment with Jupyter has one
+        self._manager.kernel_spec.argv = [*command, *QUIET, f'--InteractiveShellApp.exec_files=["{STARTUP}"]']
         self._manager.start_kernel(env={**os.environ, **environment, "JUPYTER_PKGMGR_PYTHON": sys.executable})
         self._client = self._manager.blocking_client()
         self._client.start_channels()

@@ -14,8 +14,10 @@ from typing import Literal
 
 from jupyter_pkgmgr.environments import read_index_settings
 
-__all__ = ["Comparison", "Unit", "Workshop", "clock", "clock_process", "compare", "report", "take_turns"]
+__all__ = ["QUIET", "Comparison", "Unit", "Workshop", "clock", "clock_process", "compare", "report", "take_turns"]
 
+QUIET = ("--log-level=ERROR",)
+"""For kernels: ipykernel warns of what is right on loopback."""
 Unit = Literal["ratio", "ms", "count"]
 Times = Mapping[str, Sequence[float]]
 _SETTINGS = ("CONDA", "JUPYTER", "MAMBA", "PIP_", "UV_", "XDG_CACHE")
@@ -36,7 +38,7 @@ class Comparison:
     theirs: Sequence[float] = ()
     """Seconds, of the same rounds."""
     skipped: str = ""
-    """Why nothing was measured."""
+    """Why there is nothing to compare with."""
 
     @property
     def value(self) -> float | None:
@@ -145,6 +147,7 @@ def compare(
                 what=f"{what}: {ours}",
                 unit="ratio",
                 promise=promises.get(peer),
+                ours=times[ours],
                 peer=peer,
                 skipped=f"{peer.split()[0]} is not on PATH",
             )

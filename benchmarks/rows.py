@@ -15,7 +15,7 @@ from testbed.environments import kernelspec, make_venv, uv_install
 from . import attach, import_time, undo
 from .install import in_a_conda_environment, in_a_venv
 from .inventory import listing
-from .measure import Comparison, Workshop, compare, report
+from .measure import QUIET, Comparison, Workshop, compare, report
 
 __all__ = ["ROWS", "Row"]
 
@@ -58,7 +58,7 @@ def attaching(workshop: Workshop, root: Path) -> list[Comparison]:
     """What a kernel of the running interpreter's minor measures of itself."""
     python = make_venv(root / "venv")
     uv_install(python, "ipykernel", index_url=workshop.index_url)
-    kernelspec(root, "measured", python)
+    kernelspec(root, "measured", python, extra=QUIET)
     costs = [attach.measure(root, "measured", compiling=False) for _ in range(workshop.rounds + 1)][1:]
     foreign = {name for cost in costs for name in cost.modules if name.partition(".")[0] != "jupyter_pkgmgr"}
     if foreign:
@@ -91,7 +91,9 @@ def panel(workshop: Workshop, _root: Path) -> list[Comparison]:
             for what, promise in PANEL.items()
         ]
     command = ["node", "bench/run.mjs", "--json", "--runs", str(workshop.rounds), "--chromium", str(browser)]
-    done = subprocess.run(command, cwd=ROOT / "labextension", check=True, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT / "labextension", check=False, capture_output=True, text=True)
+    if not done.stdout:  # a missed promise is told by the exit code, too
+        raise RuntimeError(done.stderr)
     found = json.loads(done.stdout)
     return [
         Comparison(what=f"panel: {what}", unit="ms", promise=promise, ours=[found[what] / 1000])

@@ -66,13 +66,14 @@ def markdown(lines: Sequence[Mapping[str, Any]]) -> str:
     ]
     for line in lines:
         if line["skipped"]:
-            rows.append(f"| {line['what']} | | {line['peer']} | | left out: {line['skipped']} | {_limit(line)} | |")
+            why = f"left out: {line['skipped']}"
+            rows.append(f"| {line['what']} | {_spread(line['ours'])} | {line['peer']} | | {why} | {_limit(line)} | |")
             continue
         verdict = {True: "kept", False: "**missed**", None: ""}[line["kept"]]
-        times = ("", "") if line["unit"] == "count" else (_spread(line["ours"]), _spread(line["theirs"]))
-        rows.append(
-            f"| {line['what']} | {times[0]} | {line['peer']} | {times[1]} | {_value(line)} | {_limit(line)} | {verdict} |"
-        )
+        counted = line["unit"] == "count"
+        ours, theirs = ("", "") if counted else (_spread(line["ours"]), _spread(line["theirs"]))
+        measured = f"{_value(line)} | {_limit(line)} | {verdict}"
+        rows.append(f"| {line['what']} | {ours} | {line['peer']} | {theirs} | {measured} |")
     return "\n".join(rows) + "\n"
 
 
@@ -83,10 +84,10 @@ def _spread(seconds: Sequence[float]) -> str:
 
 
 def _value(line: Mapping[str, Any]) -> str:
-    return {"ratio": "{:.3f} ×", "ms": "{:,.1f} ms", "count": "{:.0f}"}[line["unit"]].format(line["value"])
+    return {"ratio": "{:.3f} times", "ms": "{:,.1f} ms", "count": "{:.0f}"}[line["unit"]].format(line["value"])
 
 
 def _limit(line: Mapping[str, Any]) -> str:
     if line["promise"] is None:
         return ""
-    return {"ratio": "≤ {:.3g} ×", "ms": "≤ {:g} ms", "count": "{:g}"}[line["unit"]].format(line["promise"])
+    return {"ratio": "≤ {:.3g} times", "ms": "≤ {:g} ms", "count": "{:g}"}[line["unit"]].format(line["promise"])
