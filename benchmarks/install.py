@@ -12,13 +12,13 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from jupyter_client.manager import KernelManager
@@ -30,10 +30,18 @@ from testbed.environments import conda_environment, make_venv, tool, uv_install
 from testbed.index import serve, serve_files
 from testbed.python_package import python_channel
 
+from .measure import QUIET, Comparison, Workshop, clock_process, compare, report, take_turns
+
 LATENCY = 30
 """Milliseconds that the index takes before each answer."""
 MAX_AGE = 600
 """Seconds that its pages stay fresh, as those of the public index do."""
+SATISFIED, SATISFIED_MS = 1 / 50, 10.0
+"""Promised of what is installed already: a share of ``%pip install``, and milliseconds."""
+SMALL_WHEEL = 1.3
+"""Promised of a small wheel: a share of the bare uv process."""
+CONDA_PEERS = {"micromamba": 0.7, "mamba": None, "conda": 1 / 5}
+"""Promised of a small conda package, by the executable that it is compared with; ``%conda`` runs ``conda``."""
 STARTUP = Path(jupyter_pkgmgr.__file__).parent / "kernel" / "startup.py"
 
 
@@ -43,7 +51,8 @@ class Kernel:
     def __init__(self, python: Path, environment: dict[str, str]) -> None:
         self._manager = KernelManager()
         command = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        self._manager.kernel_spec.argv = [*command, f'--InteractiveShellApp.exec_files=["{STARTUP}"]']
+        assert self._manager.kernel_spec is not None  # noqa: S101  every environment with Jupyter has one
+        self._manager.kernel_spec.argv = [*command, *QUIET, f'--InteractiveShellApp.exec_files=["{STARTUP}"]']
         self._manager.start_kernel(env={**os.environ, **environment, "JUPYTER_PKGMGR_PYTHON": sys.executable})
         self._client = self._manager.blocking_client()
         self._client.start_channels()
@@ -74,110 +83,78 @@ def kernel(python: Path, environment: dict[str, str]) -> Iterator[Kernel]:
         running.close()
 
 
-def clock(argv: list[str], environment: dict[str, str]) -> float:
-    """The seconds that a process takes."""
-    started = time.perf_counter()
-    subprocess.run(argv, check=True, capture_output=True, env={**os.environ, **environment})
-    return time.perf_counter() - started
-
-
-def take_turns(rounds: int, reset: Callable[[], None], runs: dict[str, Callable[[], float]]) -> dict[str, list[float]]:
-    """Run every contestant once a round, each from the same state; the first round warms caches and doesn't count."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for number in range(rounds + 1):
-        for name, run in runs.items():
-            reset()
-            seconds = run()
-            if number:
-                times[name].append(seconds)
-    return times
-
-
-def report(title: str, times: dict[str, list[float]]) -> None:
-    """Print min, median and max of each contestant, and the first one's ratio to the others."""
-    print(f"\n{title}")
-    ours, *_ = times
-    for name, seconds in times.items():
-        low, middle, high = min(seconds), statistics.median(seconds), max(seconds)
-        ratio = statistics.median(times[ours]) / middle
-        print(f"  {name:38} {low * 1000:8.1f} {middle * 1000:8.1f} {high * 1000:8.1f} ms   ours / this: {ratio:.3f}")
-
-
-def in_a_venv(root: Path, rounds: int) -> None:
-    """A small wheel, and one that is there already."""
+def in_a_venv(workshop: Workshop, root: Path) -> list[Comparison]:
+    """A package that is there already, and a small wheel."""
     fill_index(root / "index")
     python = make_venv(root / "venv", pip=True)
-    subprocess.run([tool("uv"), "pip", "install", "--quiet", "--python", str(python), "ipykernel"], check=True)
+    uv_install(python, "ipykernel", index_url=workshop.index_url)
     uv_install(python, "six", find_links=root / "index")
-    remove = [tool("uv"), "pip", "uninstall", "--quiet", "--python", str(python), "tb-pure"]
     with serve(root / "index", latency=LATENCY) as server:
         server.max_age = MAX_AGE
-        settings = {
-            "PIP_INDEX_URL": server.index_url,
-            "PIP_CONFIG_FILE": os.devnull,
-            "PIP_FIND_LINKS": "",
-            "UV_CACHE_DIR": str(root / "uv-cache"),
-        }
-        bare = [tool("uv"), "pip", "install", "--no-config", "--index-url", server.index_url]
-        with kernel(python, settings) as running:
-            times = take_turns(
-                rounds,
-                lambda: None,
-                {
-                    "%pkg install six (satisfied)": lambda: running.run("%pkg install six"),
-                    "%pip install six (satisfied)": lambda: running.run("%pip install six"),
-                },
-            )
-            report("satisfied (min, median, max)", times)
-            contestants = {
-                "%pkg install tb-pure": lambda: running.run("%pkg install tb-pure"),
-                "uv pip install tb-pure (bare process)": lambda: clock(
-                    [*bare, "--python", str(python), "tb-pure"], settings
-                ),
-                "%pip install tb-pure": lambda: running.run("%pip install --no-cache-dir tb-pure"),
-            }
-
-            def without_it() -> None:
-                subprocess.run(remove, check=True, capture_output=True)
-
-            def never_seen() -> None:
-                without_it()
-                shutil.rmtree(root / "uv-cache", ignore_errors=True)
-
-            title = f"small wheel, index with {LATENCY} ms latency"
-            report(f"{title}, never fetched before (min, median, max)", take_turns(rounds, never_seen, contestants))
-            report(f"{title}, in uv's cache (min, median, max)", take_turns(rounds, without_it, contestants))
+        os.environ["PIP_INDEX_URL"] = server.index_url
+        with kernel(python, {}) as running:
+            runs = {name: partial(running.run, name) for name in ("%pkg install six", "%pip install six")}
+            times = take_turns(workshop.rounds, runs)
+            report("satisfied", times)
+            ours = "%pkg install six"
+            return [
+                *compare("satisfied", times, {"%pip install six": SATISFIED}),
+                Comparison(what=f"satisfied: {ours}", unit="ms", promise=SATISFIED_MS, ours=times[ours]),
+                *_small_wheel(workshop.rounds, running, python, server.index_url, root / "uv-cache"),
+            ]
 
 
-def in_a_conda_environment(root: Path, rounds: int) -> None:
+def _small_wheel(rounds: int, running: Kernel, python: Path, index_url: str, cache: Path) -> list[Comparison]:
+    bare = [tool("uv"), "pip", "install", "--no-config", "--index-url", index_url, "--python", str(python), "tb-pure"]
+    remove = [tool("uv"), "pip", "uninstall", "--quiet", "--python", str(python), "tb-pure"]
+    runs: dict[str, Callable[[], float]] = {
+        "%pkg install": lambda: running.run("%pkg install tb-pure"),
+        "uv pip install": lambda: clock_process(bare),
+        "%pip install": lambda: running.run("%pip install --no-cache-dir tb-pure"),
+    }
+
+    def without_it() -> None:
+        subprocess.run(remove, check=True, capture_output=True)
+
+    def never_seen() -> None:
+        without_it()
+        shutil.rmtree(cache, ignore_errors=True)
+
+    found = []
+    for state, reset in (("never fetched before", never_seen), ("in uv's cache", without_it)):
+        title = f"small wheel, {LATENCY} ms latency, {state}"
+        times = take_turns(rounds, runs, reset=reset)
+        report(title, times)
+        found += compare(title, times, {"uv pip install": SMALL_WHEEL})
+    return found
+
+
+def in_a_conda_environment(workshop: Workshop, root: Path) -> list[Comparison]:
     """A small noarch package from a loopback channel."""
     channel = fill_channel(Channel(root / "channel").include(python_channel(root / "python")))
     prefix = conda_environment(root / "conda", channels=[channel.url], cache=root / "conda-cache")
     python = prefix / "bin" / "python"
-    subprocess.run([tool("uv"), "pip", "install", "--quiet", "--python", str(python), "ipykernel"], check=True)
+    uv_install(python, "ipykernel", index_url=workshop.index_url)
     with serve_files(root / "channel") as server:
-        settings = {
-            "CONDA_CHANNELS": server.url,
-            "CONDA_PKGS_DIRS": str(root / "pkgs"),
-            "MAMBA_ROOT_PREFIX": str(root / "mamba"),
-        }
-        with kernel(python, settings) as running:
-            runs = {"%pkg install tb-data": lambda: running.run("%pkg install tb-data")}
-            for name in ("micromamba", "conda"):
-                executable = shutil.which(name)
-                if executable is None:
-                    print(f"\n{name} is not on PATH: left out")
+        os.environ.update(CONDA_CHANNELS=server.url, MAMBA_ROOT_PREFIX=str(root / "mamba"))
+        with kernel(python, {}) as running:
+            runs: dict[str, Callable[[], float]] = {"%pkg install": lambda: running.run("%pkg install tb-data")}
+            absent = []
+            for name in CONDA_PEERS:
+                if (executable := shutil.which(name)) is None:
+                    absent.append(f"{name} install")
                     continue
-                command = [executable, "install", "-y", "-p", str(prefix), "-c", server.url, "--override-channels"]
-                runs[f"{name} install tb-data (bare process)"] = lambda command=command: clock(  # type: ignore[misc]
-                    [*command, "tb-data"], settings
-                )
+                options = ["-y", "-p", str(prefix), "-c", server.url, "--override-channels", "tb-data"]
+                runs[f"{name} install"] = partial(clock_process, [executable, "install", *options])
 
             def reset() -> None:
                 if list((prefix / "conda-meta").glob("tb-data-*")):
                     running.run("%pkg remove tb-data")
 
-            report("small conda package, loopback channel (min, median, max)", take_turns(rounds, reset, runs))
+            times = take_turns(workshop.rounds, runs, reset=reset)
+    report("small conda package, loopback channel", times)
+    promises = {f"{name} install": promise for name, promise in CONDA_PEERS.items()}
+    return compare("small conda package, embedded engine", times, promises, absent=absent)
 
 
 def main() -> None:
@@ -186,8 +163,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory(prefix="pkgmgr-benchmark-") as folder:
-        in_a_venv(Path(folder), rounds)
-        in_a_conda_environment(Path(folder), rounds)
+        workshop = Workshop(root=Path(folder), rounds=rounds, quick=False)
+        for bench in (in_a_venv, in_a_conda_environment):
+            with workshop.isolated(bench.__name__) as root:
+                for comparison in bench(workshop, root):
+                    if comparison.skipped:
+                        print(f"\n{comparison.skipped}: left out")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Makes environments in the real formats and sizes (a conda prefix whose records list up to 5,000 files with their
 hashes; a venv's site-packages with METADATA of 1 to 40 KB), then takes turns. Run it with::
 
-    python benchmarks/inventory.py [--packages 1000] [--rounds 7]
+    python -m benchmarks.inventory [--packages 1000] [--rounds 7]
 """
 
 from __future__ import annotations
@@ -13,15 +13,20 @@ import json
 import os
 import random
 import shutil
-import statistics
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
+from .measure import Comparison, Workshop, compare, report
+
+PACKAGES = 1000
+SHARE, SECOND_MS = 1 / 20, 5.0
+"""Promised: a share of each tool's time, and milliseconds of a second call."""
+COLD, DISK, AGAIN = "first call, nothing cached", "first call of a process", "second call"
+PIP, CONDA = "pip list", "conda list"
 SHARE_WITH_PYTHON = 0.8
 """How many of the conda packages hold a Python distribution; most do in a data scientist's environment."""
 DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -162,62 +167,68 @@ def ours(prefix: Path, site: Path, kind: str, cache: Path) -> list[float]:
     return found
 
 
-def timed(command: list[str], needle: str) -> Callable[[], float]:
-    """A function that runs a tool and gives its seconds; the tool has to have listed ``needle``."""
-
-    def run() -> float:
-        start = time.perf_counter()
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        seconds = time.perf_counter() - start
-        assert needle in done.stdout, done.stdout[:500]  # noqa: S101  a tool that lists nothing is no yardstick
-        return seconds
-
-    return run
+def listed_by(command: list[str], needle: str) -> float:
+    """The seconds of a tool that lists; it has to have listed ``needle``, or it is no yardstick."""
+    started = time.perf_counter()
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds = time.perf_counter() - started
+    if needle not in done.stdout:
+        raise RuntimeError(done.stdout[:500])
+    return seconds
 
 
-def report(label: str, seconds: list[float], yardsticks: dict[str, list[float]]) -> None:
-    """Print min, median and max, and the ratio of the medians to each tool."""
-    low, middle, high = min(seconds), statistics.median(seconds), max(seconds)
-    ratios = "".join(f"  1/{statistics.median(each) / middle:.0f} of {tool}" for tool, each in yardsticks.items())
-    print(f"  {label:34} {low * 1e3:8.1f} {middle * 1e3:8.1f} {high * 1e3:8.1f} ms{ratios}")
-
-
-def compare(root: Path, count: int, rounds: int, *, conda: bool) -> None:
-    """One kind of environment: take turns, then print."""
+def measure(root: Path, count: int, rounds: int, *, conda: bool) -> dict[str, list[float]]:
+    """The seconds of a first call, of one with what is on the disk from before, of a second one, and of the tools."""
     prefix = root / ("conda" if conda else "venv")
     site = make_environment(prefix, count, conda=conda)
-    kind = "conda" if conda else "venv"
-    tools = {"pip list": timed([sys.executable, "-m", "pip", "list", "--path", str(site)], "pkg-0001")}
+    kind, needle = prefix.name, "pkg-0001"
+    tools = {PIP: [sys.executable, "-m", "pip", "list", "--path", str(site)]}
     if conda and (executable := shutil.which("conda")):
-        tools["conda list"] = timed([executable, "list", "-p", str(prefix)], "pkg-0001")
-    taken: dict[str, list[float]] = {name: [] for name in ("cold", "disk", "again", *tools)}
+        tools[CONDA] = [executable, "list", "-p", str(prefix)]
+    times: dict[str, list[float]] = {name: [] for name in (COLD, DISK, AGAIN, *tools)}
     for turn in range(rounds + 1):
         cache = root / f"cache-{kind}-{turn}"
-        cold, _, packages, problems = ours(prefix, site, kind, cache)
+        cold, _, packages, _ = ours(prefix, site, kind, cache)
         disk, again, _, _ = ours(prefix, site, kind, cache)
-        times = {"cold": cold, "disk": disk, "again": again} | {name: run() for name, run in tools.items()}
-        for name, seconds in times.items() if turn else ():  # the first turn only warms the file system's cache
-            taken[name].append(seconds)
-    size = sum(path.stat().st_size for path in (prefix / "conda-meta").glob("*.json")) if conda else 0
-    print(f"{kind}: {packages:.0f} packages, {size / 1e6:.0f} MB of records, {problems:.0f} problems; min, median, max")
-    yardsticks = {name: taken[name] for name in tools}
-    report("first call, nothing cached", taken["cold"], yardsticks)
-    report("first call of a process, disk cache", taken["disk"], yardsticks)
-    report("second call", taken["again"], yardsticks)
-    for name in tools:
-        report(name, taken[name], {})
+        if packages != count:
+            msg = f"{packages} packages were found of {count}"
+            raise RuntimeError(msg)
+        now = {COLD: cold, DISK: disk, AGAIN: again} | {
+            name: listed_by(command, needle) for name, command in tools.items()
+        }
+        for name, seconds in now.items() if turn else ():  # the first turn only warms the file system's cache
+            times[name].append(seconds)
+    return times
+
+
+def listing(workshop: Workshop, root: Path) -> list[Comparison]:
+    """1,000 packages in a venv and in a conda environment."""
+    count = 20 if workshop.quick else PACKAGES
+    found = []
+    for conda in (False, True):
+        times = measure(root, count, workshop.rounds, conda=conda)
+        what = f"list of {count:,} packages, {'conda environment' if conda else 'venv'}"
+        report(what, times)
+        absent = [CONDA] if conda and CONDA not in times else []
+        peers = {name: times[name] for name in (PIP, CONDA) if name in times}
+        for way in (COLD, DISK):
+            promises = {PIP: SHARE, CONDA: SHARE} if way == DISK else {}
+            found += compare(what, {way: times[way], **peers}, promises, absent=absent)
+        found.append(Comparison(what=f"{what}: {AGAIN}", unit="ms", promise=SECOND_MS, ours=times[AGAIN]))
+    return found
 
 
 def main() -> None:
     """Run both kinds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--packages", type=int, default=1000)
+    parser.add_argument("--packages", type=int, default=PACKAGES)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     print(f"Python {sysconfig.get_python_version()}, {os.cpu_count()} CPUs, {options.rounds} rounds")
     with tempfile.TemporaryDirectory() as folder:
         for conda in (False, True):
-            compare(Path(folder), options.packages, options.rounds, conda=conda)
+            times = measure(Path(folder), options.packages, options.rounds, conda=conda)
+            report(f"{options.packages} packages, {'conda environment' if conda else 'venv'}", times)
 
 
 if __name__ == "__main__":

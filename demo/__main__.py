@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 import time
 from pathlib import Path
 
-from .prepare import NOTEBOOKS, Demo, DemoError, open_lab
+import jupyter_pkgmgr
+
+from .prepare import FRONT_END, NOTEBOOKS, Demo, DemoError, open_lab
+from .server import ServerError, serve
 from .show import run
+
+PACKAGE = Path(jupyter_pkgmgr.__file__).parent
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -31,23 +35,27 @@ def main(argv: list[str] | None = None) -> int:
         print(f"set up in {time.monotonic() - started:.1f} s, under {demo.root}\n", flush=True)
         if options.lab:
             return open_lab(demo)
-    except DemoError as error:
+        return 0 if options.setup else run_all(demo)
+    except (DemoError, ServerError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return 0 if options.setup else run_all(demo)
 
 
 def run_all(demo: Demo) -> int:
-    """Run the notebooks one after the other; returns the exit code."""
-    os.environ.update(demo.variables)
+    """Run the notebooks one after the other in kernels of one server; returns the exit code."""
     started = time.monotonic()
     failed = []
-    for kernel, name in NOTEBOOKS.items():
-        print(f"{'═' * 100}\n{name}, in the kernel {kernel}\n{'═' * 100}\n", flush=True)
-        executed = demo.root / "executed" / name
-        executed.parent.mkdir(exist_ok=True)
-        if not run(demo.notebooks / name, kernel, save=executed):
-            failed.append(name)
+    with serve(demo.conda, demo.notebooks, environ=demo.environ, folder=demo.root) as server:
+        for name, kernel in NOTEBOOKS.items():
+            if name in FRONT_END and not (PACKAGE / FRONT_END[name]).is_file():
+                print(f"{name} is left out: the front end isn't built (make front, with Node)\n", flush=True)
+                continue
+            print(f"{'═' * 100}\n{name}, in the kernel {kernel}\n{'═' * 100}\n", flush=True)
+            executed = demo.root / "executed" / name
+            executed.parent.mkdir(exist_ok=True)
+            with server.kernel(kernel) as manager:
+                if not run(demo.notebooks / name, manager, save=executed):
+                    failed.append(name)
     print("─" * 100)
     verdict = f"{', '.join(failed)} did not go as expected" if failed else "all cells went as expected"
     print(f"{verdict} ({time.monotonic() - started:.1f} s)")

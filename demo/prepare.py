@@ -1,7 +1,7 @@
-"""Set up what the demonstration needs, under one folder: a channel, two environments, two kernels.
+"""Set up what the demonstration needs, under one folder: a channel, two environments, a Jupyter server's settings.
 
-The kernels' environments have nothing of jupyter_pkgmgr in them: the kernelspecs let IPython run
-``jupyter_pkgmgr/kernel/startup.py`` from this checkout, and name the interpreter that runs the service.
+It is Binder's arrangement in small: a conda environment in which the server and the kernel ``python3`` live, with
+jupyter_pkgmgr beside them, and a venv that has a kernel and nothing of ours, which the server attaches to.
 """
 
 from __future__ import annotations
@@ -11,37 +11,50 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import requires
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import requests
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name, parse_wheel_filename
 from ruamel.yaml import YAML
 
 import jupyter_pkgmgr
+from jupyter_pkgmgr.commands import parse_line
 from jupyter_pkgmgr.environments import from_prefix, read_conda_settings
-from jupyter_pkgmgr.model import Options, Request, Verb, parse_spec
 from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.model.redact import redact
+from jupyter_pkgmgr.names import conda_name
 from jupyter_pkgmgr.service import PackageService
 from testbed.channel import SUBDIR, Channel
 from testbed.environments import conda_environment, kernelspec, make_venv
 from testbed.python_package import NotRelocatableError, python_channel
-from testbed.wheels import WheelSource, closure, conda_package, repack, write_wheel
+from testbed.wheels import closure, conda_package, repack
 
-__all__ = ["NOTEBOOKS", "Demo", "DemoError", "open_lab", "reachable"]
+from .server import as_root
 
-NOTEBOOKS = {"pkgmgr-demo-venv": "venv.ipynb", "pkgmgr-demo-conda": "conda.ipynb"}
-"""Kernel name to notebook, in the order in which they are run."""
-CHANNEL_CONTENT = ("pandas", "rich", "termcolor")
-"""What the local channel has beside Python and ipykernel, with all it needs."""
+__all__ = ["FRONT_END", "NOTEBOOKS", "Demo", "DemoError", "open_lab", "reachable"]
+
+ROOT = Path(__file__).parents[1]
+VENV_KERNEL = "pkgmgr-demo-venv"
+"""As ``binder/postBuild`` calls it."""
+NOTEBOOKS = {"install.ipynb": "python3", "mixed.ipynb": "python3", "where.ipynb": VENV_KERNEL, "panel.ipynb": "python3"}
+"""Notebook to kernel name, in the order in which they are run."""
+FRONT_END = {"panel.ipynb": "widget/static/panel.js"}
+"""What a notebook shows of the front end, which Node has to build first; it is left out where that isn't there."""
+FILES = ("legacy-stats/pyproject.toml", "legacy-stats/legacy_stats.py")
+"""What lies beside the notebooks."""
+CHANNEL_CONTENT = ("humanize", "numpy", "rich", "termcolor", "ujson==5.10.0", "ujson>5.10.0")
+"""What the notebooks take from the local channel; one requirement alone decides about a version."""
+SERVER_CONTENT = ("ipykernel", "jupyterlab>=4.4,<5", "pip>=25.1")
+"""What is in the conda environment beside Python and the requirements of jupyter_pkgmgr."""
 REACHABLE_TIMEOUT = 5.0
-RECIPE = "1"
+RECIPE = "2"
 """Counted up when the local channel gets other content."""
-OLD_NUMPY = {"3.13": "2.2", "3.14": "2.4"}
-"""Below which version numpy is old, for Pythons that have no wheels of numpy 1."""
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -62,7 +75,7 @@ class Demo:
 
     @property
     def conda(self) -> Path:
-        """The conda environment's prefix."""
+        """The prefix of the conda environment, in which the server runs."""
         return self.root / "conda-env"
 
     @property
@@ -71,33 +84,39 @@ class Demo:
         return self.root / "notebooks"
 
     @property
-    def variables(self) -> dict[str, str]:
-        """What Jupyter needs in its process environment to find the kernels."""
-        return {
+    def environ(self) -> dict[str, str]:
+        """The server's process environment: the user's, with the conda environment activated, as on Binder."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CONDA", "JUPYTER_"))}
+        kept.pop("VIRTUAL_ENV", None)
+        return kept | {
+            "CONDARC": str(self.root / "condarc"),
+            "IPYTHONDIR": str(self.root / "ipython"),
+            "JUPYTER_CONFIG_DIR": str(self.root / "config"),
+            "JUPYTER_DATA_DIR": str(self.root / "data"),
             "JUPYTER_PATH": str(self.root / "jupyter"),
             "JUPYTER_RUNTIME_DIR": str(self.root / "runtime"),
-            "IPYTHONDIR": str(self.root / "ipython"),
+            "PATH": os.pathsep.join([str(self.conda / "bin"), os.environ.get("PATH", os.defpath)]),
         }
 
     def prepare(self, *, fresh: bool) -> None:
         """Set up what is missing; with ``fresh`` the environments are made anew, as a first visitor has them."""
         self.root.mkdir(exist_ok=True)
-        with _said("kernel packages (ipykernel and what it needs, as wheels)"):
-            wheels = self._kernel_wheels()
-        channels = self.choose_channels(wheels)
+        channels = self.choose_channels()
+        self._write_condarc(channels)
         if fresh or not self.venv.exists():
             with _said("a venv without pip, with ipykernel"):
                 shutil.rmtree(self.venv, ignore_errors=True)
                 make_venv(self.venv)
-                _install_kernel(self.venv, wheels)
+                _install(self.venv, f"--no-index --find-links {self._kernel_wheels()} ipykernel")
         if fresh or not self.conda.exists():
-            with _said("a conda environment with python and ipykernel, by the embedded engine"):
-                shutil.rmtree(self.conda, ignore_errors=True)
+            shutil.rmtree(self.conda, ignore_errors=True)
+            with _said("a conda environment with python, JupyterLab and ipykernel, by the embedded engine"):
                 cache = self.root / "conda-cache"
-                specs = (f"python={MINOR}", "ipykernel")
+                specs = (f"python={MINOR}", *(match_spec(text) for text in _server_content()))
                 conda_environment(self.conda, channels=channels, cache=cache, specs=specs)
-        self._write_condarc(channels)
-        self._write_kernels()
+            with _said("jupyter_pkgmgr in it, from this checkout"):
+                _install(self.conda, f"--no-deps -e {ROOT}")
+        self._write_jupyter()
         self._write_notebooks()
 
     def _kernel_wheels(self) -> Path:
@@ -112,7 +131,7 @@ class Demo:
             ready.write_text(" ".join(names), encoding="utf-8")
         return folder
 
-    def choose_channels(self, wheels: Path) -> list[str]:
+    def choose_channels(self) -> list[str]:
         """The user's channels if they can be reached, else a local one."""
         channels = _configured_channels()
         started = time.monotonic()
@@ -120,14 +139,14 @@ class Demo:
             _say(f"conda channel: {', '.join(redact(channel) for channel in channels)}", started)
             return channels
         _say(f"{', '.join(redact(channel) for channel in channels)} can't be reached: using a local channel", started)
-        return [self._local_channel(wheels).url]
+        return [self._local_channel().url]
 
-    def _local_channel(self, wheels: Path) -> Channel:
+    def _local_channel(self) -> Channel:
         folder = self.root / "local-channel"
         ready = folder / f"ready-{RECIPE}"
         if not ready.is_file():
-            with _said(f"wheels of {', '.join(CHANNEL_CONTENT)} from your package index"):
-                downloaded = self._download()
+            with _said(f"wheels of JupyterLab, {', '.join(CHANNEL_CONTENT)} from your package index"):
+                wheels = self._download()
             with _said("a local conda channel: a relocatable Python from this interpreter, and packages from wheels"):
                 shutil.rmtree(folder, ignore_errors=True)
                 try:
@@ -135,11 +154,9 @@ class Demo:
                 except NotRelocatableError as error:
                     msg = f"{error}; try another Python ≥ 3.11, for example: make PYTHON=$(uv python find 3.12) demo"
                     raise DemoError(msg) from error
-                chosen = {
-                    wheel.name.split("-")[0].lower(): wheel for wheel in [*downloaded, *sorted(wheels.glob("*.whl"))]
-                }
-                for wheel in chosen.values():
-                    channel.add(conda_package(wheel, python=MINOR))
+                names = _conda_names(wheels)
+                for wheel in wheels:
+                    channel.add(conda_package(wheel, python=MINOR, names=names))
                 channel.index()
                 ready.touch()
         return Channel(folder)
@@ -147,11 +164,14 @@ class Demo:
     def _download(self) -> list[Path]:
         """By pip, which knows the user's index, proxy and credentials."""
         folder = self.root / "downloads"
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "--dest", str(folder)]
-        done = subprocess.run([*command, *CHANNEL_CONTENT], check=False, capture_output=True, text=True)
-        if done.returncode:
-            msg = f"pip could not download {', '.join(CHANNEL_CONTENT)}:\n{redact(done.stderr.strip())}"
-            raise DemoError(msg)
+        shutil.rmtree(folder, ignore_errors=True)
+        versions: dict[str, list[str]] = {}
+        for text in CHANNEL_CONTENT:
+            versions.setdefault(Requirement(text).name, []).append(text)
+        first = [texts[0] for texts in versions.values()]
+        _pip_download(folder, *first, *_server_content())
+        for text in (text for texts in versions.values() for text in texts[1:]):  # pip takes one version at a time
+            _pip_download(folder, "--no-deps", text)
         return sorted(folder.glob("*.whl"))
 
     def _write_condarc(self, channels: list[str]) -> None:
@@ -159,44 +179,65 @@ class Demo:
         with (self.root / "condarc").open("w", encoding="utf-8") as file:
             YAML().dump(settings, file)
 
-    def _write_kernels(self) -> None:
-        startup = Path(jupyter_pkgmgr.__file__).parent / "kernel" / "startup.py"
-        env = {
-            "CONDARC": str(self.root / "condarc"),
-            "IPYTHONDIR": str(self.root / "ipython"),
-            "JUPYTER_PKGMGR_PYTHON": sys.executable,
-        }
-        for name, prefix, title in (
-            ("pkgmgr-demo-venv", self.venv, "Demo: venv without pip"),
-            ("pkgmgr-demo-conda", self.conda, "Demo: conda environment"),
-        ):
-            kernelspec(
-                self.root / "jupyter",
-                name,
-                prefix / "bin" / "python",
-                display_name=title,
-                extra=[f"--InteractiveShellApp.exec_files={[str(startup)]!r}", "--log-level=ERROR"],
-                env=env,
-            )
+    def _write_jupyter(self) -> None:
+        """The venv's kernelspec, the server extension's configuration, and the front end if it is built."""
+        data = self.root / "jupyter"
+        python = self.venv / "bin" / "python"
+        kernelspec(data, VENV_KERNEL, python, display_name="Demo: venv without pip", extra=["--log-level=ERROR"])
+        shutil.copytree(
+            ROOT / "jupyter-config" / "server-config",
+            self.root / "config" / "jupyter_server_config.d",
+            dirs_exist_ok=True,
+        )
+        built = Path(jupyter_pkgmgr.__file__).parent / "labextension"
+        link = data / "labextensions" / "jupyter-pkgmgr"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        if built.is_dir():
+            link.symlink_to(built, target_is_directory=True)
 
     def _write_notebooks(self) -> None:
-        self.notebooks.mkdir(exist_ok=True)
-        for name in NOTEBOOKS.values():
-            shutil.copyfile(Path(__file__).with_name(name), self.notebooks / name)
-        requires = (f"numpy<{OLD_NUMPY.get(MINOR, '2')}",)
-        summary = "a package that insists on an old numpy"
-        write_wheel(self.notebooks, WheelSource(name="legacy-stats", version="1.0", requires=requires, summary=summary))
+        for name in (*NOTEBOOKS, *FILES):
+            target = self.notebooks / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(Path(__file__).parent / name, target)
 
 
-def _install_kernel(prefix: Path, wheels: Path) -> None:
-    """By the service itself: uv alone marks every package as requested, and then the list in the notebook would."""
-    options = Options(no_index=True, find_links=(str(wheels),))
-    request = Request(verb=Verb.INSTALL, specs=(parse_spec("ipykernel", base=wheels),), options=options)
+def _server_content() -> list[str]:
+    """The requirements of the environment in which the server runs."""
+    ours = (Requirement(text) for text in requires("jupyter_pkgmgr") or [])
+    return [*SERVER_CONTENT, *(str(need) for need in ours if need.marker is None or need.marker.evaluate())]
+
+
+def match_spec(requirement: str) -> str:
+    """As conda says it."""
+    parsed = Requirement(requirement)
+    return f"{conda_name(parsed.name) or parsed.name} {parsed.specifier}".strip()
+
+
+def _conda_names(wheels: Sequence[Path]) -> dict[str, str]:
+    """What conda calls the projects of these wheels, where that differs."""
+    projects = {canonicalize_name(parse_wheel_filename(wheel.name)[0]) for wheel in wheels}
+    return {project: name for project in projects if (name := conda_name(project)) is not None}
+
+
+def _pip_download(folder: Path, *arguments: str) -> None:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "--dest", str(folder)]
+    done = subprocess.run([*command, *arguments], check=False, capture_output=True, text=True)
+    if done.returncode:
+        msg = f"pip could not download {', '.join(arguments)}:\n{redact(done.stderr.strip())}"
+        raise DemoError(msg)
+
+
+def _install(prefix: Path, what: str) -> None:
+    """By the service itself, as ``%pkg`` does it."""
+    command = parse_line(f"install {what}", base=ROOT)
+    assert command.request is not None  # noqa: S101  an install has one
     try:
         with PackageService() as service:
-            service.apply(service.plan(from_prefix(prefix), request))
+            service.apply(service.plan(from_prefix(prefix), command.request))
     except PkgError as error:
-        msg = f"ipykernel can't be installed: {redact(error.message)}"
+        msg = f"{what} can't be installed: {redact(error.message)}"
         raise DemoError(msg) from error
 
 
@@ -233,13 +274,8 @@ def _say(what: str, started: float) -> None:
 
 
 def open_lab(demo: Demo) -> int:
-    """Run JupyterLab, installed beside the running interpreter, until the user ends it."""
-    executable = Path(sys.executable).with_name("jupyter-lab")
-    if not executable.is_file():
-        msg = "JupyterLab is not installed; type: make lab"
-        raise DemoError(msg)
-    first = next(iter(NOTEBOOKS.values()))
-    options = [f"--ServerApp.root_dir={demo.notebooks}", f"--LabApp.default_url=/lab/tree/{first}"]
-    if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container, where there is no other user
-        options.append("--allow-root")
-    return subprocess.call([str(executable), *options], env=os.environ | demo.variables)
+    """Run JupyterLab of the conda environment until the user ends it."""
+    executable = demo.conda / "bin" / "jupyter-lab"
+    first = next(iter(NOTEBOOKS))
+    options = [f"--ServerApp.root_dir={demo.notebooks}", f"--LabApp.default_url=/lab/tree/{first}", *as_root()]
+    return subprocess.call([str(executable), *options], env=demo.environ)

@@ -1,4 +1,8 @@
-"""Execute a notebook in its kernel and print the cells with their outputs, as a terminal shows them."""
+"""Execute a notebook in its kernel and print the cells with their outputs, as a terminal shows them.
+
+What a cell has to show is part of the notebook, in the cell's metadata: ``demo.shows`` are regular expressions that
+must be found in its outputs; a cell that is meant to fail has nbclient's tag and ``demo.because``.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
@@ -20,30 +25,36 @@ EXPECTED = "raises-exception"
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def run(notebook: Path, kernel: str, *, save: Path) -> bool:
+def run(notebook: Path, manager: AsyncKernelManager, *, save: Path) -> bool:
     """Execute every cell, printing as they are done; returns whether all went as the notebook says.
 
-    The executed notebook is written to ``save`` in any case.
+    The executed notebook is written to ``save`` in any case. The kernel is ended, if the manager owns it.
     """
     content = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
     screen = _Screen(content)
     client = NotebookClient(
         content,
-        kernel_name=kernel,
+        km=manager,
         timeout=CELL_TIMEOUT,
         resources={"metadata": {"path": str(notebook.parent)}},
         on_cell_executed=screen.executed,
     )
     try:
-        client.execute()
+        client.execute(cleanup_kc=True)
     except (CellExecutionError, DeadKernelError) as error:
         if isinstance(error, DeadKernelError):
-            screen.say(f"the kernel {kernel} died")
+            screen.say("the kernel died")
         screen.failed = True
     finally:
         nbformat.write(content, save)  # type: ignore[no-untyped-call]
     screen.rest()
     return not screen.failed
+
+
+def missing(cell: Any, text: str) -> list[str]:
+    """What a cell should have shown and didn't."""
+    plain = _ANSI.sub("", text)
+    return [pattern for pattern in cell.metadata.get("demo", {}).get("shows", []) if not re.search(pattern, plain)]
 
 
 class _Screen:
@@ -61,12 +72,16 @@ class _Screen:
         self._printed += 1
         number = cell.get("execution_count") or " "
         self.say(_prefixed(cell.source, f"In [{number}]: "))
-        for output in cell.outputs:
-            self.say(textwrap.indent(_text(output).rstrip(), "    "))
+        texts = [_text(output).rstrip() for output in cell.outputs]
+        for text in texts:
+            self.say(textwrap.indent(text, "    "))
         raised = any(output.output_type == "error" for output in cell.outputs)
         if raised is not (EXPECTED in cell.metadata.get("tags", [])):
             self.failed = True
             self.say("    ^ " + ("this was not expected" if raised else "this was expected to fail, and did not"))
+        for pattern in missing(cell, "\n".join(texts)):
+            self.failed = True
+            self.say(f"    ^ this was expected to show {pattern!r}")
         self.say("")
 
     def rest(self) -> None:
