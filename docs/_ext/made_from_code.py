@@ -71,9 +71,8 @@ class Errors(Written):
         yield "| reference | what it is | says, for example |\n|---|---|---|"
         for reference, uses in sorted(references().items()):
             kinds = sorted({use.kind for use in uses if use.kind})
-            shown = "<br>".join(
-                _cell(message) for message in sorted({use.message for use in uses if use.message})[:FEW]
-            )
+            says = sorted({use.message for use in uses if len(use.message.replace("…", "").split()) > 1})
+            shown = "<br>".join(_cell(message) for message in says[:FEW])
             yield f"| `{reference}` | {', '.join(_kind(kind) for kind in kinds)} | {shown} |"
 
 

@@ -38,7 +38,7 @@ def describe_traits(*, policy: bool) -> Iterator[str]:
     traits = of_policy if policy else PkgmgrExtension.class_own_traits(config=True)
     for name, trait in traits.items():
         if policy or name not in of_policy:
-            default = trait.default_value_repr() if name != "data_dir" else "in Jupyter's data folder"
+            default = "in Jupyter's data folder" if name == "data_dir" else repr(trait.default())
             kind = trait.info().replace("|", "or")
             yield f"| `{name}` | {kind} | {_code(default)} | {_cell(trait.help)} |"
     yield ""

@@ -10,12 +10,25 @@ import pytest
 
 from jupyter_pkgmgr.commands import parse_line
 from jupyter_pkgmgr.commands.parse import ALIASES, VERBS, parse_arguments
+from jupyter_pkgmgr.environments import read_index_settings
 from testbed.environments import kernelspec, make_venv
 from tests.docs.blocks import ROOT, read_blocks
 from tests.docs.conftest import Reader
 from tests.server.live import TOKEN
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+VALUES = {"no_index": "1", "offline": "1", "pre": "1", "timeout": "3", "cert": "/ca.pem", "client_cert": "/me.pem"}
+"""Of variables whose value is no URL."""
+ELSEWHERE = {
+    "PIP_CONFIG_FILE",
+    "UV_CONFIG_FILE",
+    "UV_INDEX_NAME_PASSWORD",
+    "UV_INDEX_NAME_USERNAME",
+    "UV_OVERRIDE",
+    "UV_TORCH_BACKEND",
+}
+"""Files, logins and what a policy refuses: read with others, or by others."""
 
 
 def test_the_tutorial(reader: Reader) -> None:
@@ -49,6 +62,16 @@ def test_blocks_that_are_not_run_say_why(page: Path) -> None:
             assert len(block.skipped.split()) > 3, f"{block}: {block.skipped}"
             ci = re.search(r"CI runs it: (make \w+)", block.skipped)
             assert ci is None or ci[1] in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_variables_of_pip_and_uv_are_read(page: Path, clean_settings: Path) -> None:  # noqa: ARG001  none of the machine's
+    """What a page names as a setting changes the settings in force."""
+    for name in sorted(set(re.findall(r"\b((?:PIP|UV)_[A-Z_]+)\b", page.read_text(encoding="utf-8")))):
+        if name in ELSEWHERE:
+            continue
+        said = {name: VALUES.get(name.partition("_")[2].lower(), "https://example.com/simple")}
+        assert read_index_settings(None, environ=said) != read_index_settings(None, environ={}), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

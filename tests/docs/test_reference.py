@@ -52,6 +52,8 @@ def test_every_trait() -> None:
     }
     assert sorted(both) == sorted(ours)
     assert len(both) > 15
+    shown = "\n".join(describe_traits(policy=True))
+    assert "| `allow_packages` | a list or None | `None` |" in shown
 
 
 def test_every_setting_of_the_front_end() -> None:
