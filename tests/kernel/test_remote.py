@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import contextlib
 import hashlib
+import signal
 import ssl
 import subprocess
 import threading
@@ -95,6 +96,15 @@ def test_what_the_server_refuses_is_told_and_not_done_elsewhere(server: Scripted
 # --- interrupts ------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Python's own handler, as kernels have it: what a shell starts in the background ignores interrupts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupt_asks_the_server_and_waits_for_the_end(server: ScriptedServer, run: Run) -> None:
     def stop() -> tuple[int, Any]:
         server.tell("error", error=CANCELLED)
@@ -107,6 +117,7 @@ def test_an_interrupt_asks_the_server_and_waits_for_the_end(server: ScriptedServ
     assert [path for _, path, _ in server.asked].count("jobs/j1/cancel") == 1
 
 
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupt_that_comes_too_late_is_told_of(server: ScriptedServer, run: Run) -> None:
     def done() -> tuple[int, Any]:
         server.tell("result", result=RESULT)
@@ -117,6 +128,7 @@ def test_an_interrupt_that_comes_too_late_is_told_of(server: ScriptedServer, run
     assert run(then=_thread.interrupt_main) == ({**RESULT, "job": "j1"}, True)
 
 
+@pytest.mark.usefixtures("_interruptible")
 def test_a_second_interrupt_waits_no_longer(server: ScriptedServer, run: Run) -> None:
     def show_more() -> tuple[int, Any]:
         server.display("putting things back")
@@ -130,6 +142,7 @@ def test_a_second_interrupt_waits_no_longer(server: ScriptedServer, run: Run) ->
     assert "%pkg history" in caught.value.hint
 
 
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupt_before_there_is_a_job_stops_it_as_soon_as_there_is(server: ScriptedServer, run: Run) -> None:
     asked, answer = threading.Event(), threading.Event()
 
