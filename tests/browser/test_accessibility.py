@@ -23,9 +23,9 @@ def test_what_is_read_is_accessible(page: Page, jupyter: Jupyter, new_kernel: Ne
     name = jupyter.write("read.ipynb", "1", kernel=new_kernel("read", "tb-alpha==1.0", "tb-cli"))
     panel = open_panel(page, jupyter, name)
     node = panel.node
-    expect(panel.row("tb-alpha")).to_contain_text("2.1")
+    expect(panel.row("asttokens")).to_be_visible()
     examine("installed")
-    panel.row("tb-alpha").click()
+    panel.installed("tb-alpha").click()
     expect(panel.details("tb-alpha").get_by_role("button", name="Update to 2.1", exact=True)).to_be_visible()
     examine("details")
     node.get_by_role("button", name="Close the details").click()
@@ -124,7 +124,7 @@ def tab_to(page: Page, goal: Locator) -> None:
 
 
 def hear(page: Page) -> Hear:
-    """Listen to what a screen reader would be told; the answer waits until something was said."""
+    """Listen to what a screen reader would be told; the answer waits for a pattern."""
     page.evaluate("""() => {
         window.heard = [];
         const listen = () => window.heard.push(...[...document.querySelectorAll('.jpkg-Panel [aria-live]')]
@@ -133,7 +133,7 @@ def hear(page: Page) -> Hear:
     }""")
 
     def hears(text: str) -> None:
-        page.wait_for_function("text => window.heard.some(one => one.includes(text))", arg=text, timeout=TIMEOUT)
+        page.wait_for_function("text => window.heard.some(one => one.match(text))", arg=text, timeout=TIMEOUT)
 
     return hears
 
@@ -202,7 +202,7 @@ def apply_a_plan(page: Page, panel: Panel, hears: Hear) -> None:
     expect(dialog.get_by_role("heading", name="Plan for keys")).to_be_focused()
     tab_to(page, dialog.get_by_role("button", name="Apply"))
     keys.press("Enter")
-    hears("Done: install tb-right")
+    hears("^Done: .*install tb-right")
 
 
 def undo(page: Page, panel: Panel, hears: Hear) -> None:
@@ -215,7 +215,8 @@ def undo(page: Page, panel: Panel, hears: Hear) -> None:
     expect(button).to_be_visible()
     tab_to(page, button)
     keys.press("Enter")
-    hears("Done: undo")
+    hears("^Done: .*undo")
+    keys.press("Control+Alt+P")
     tab_to(page, node.get_by_role("tab", name="History"))
     keys.press("Home")
     expect(panel.row("tb-pure")).to_contain_text("1.0")
