@@ -61,4 +61,5 @@ def missing_import(inventory: Inventory, module: str) -> Hint | None:
     if find_installed(inventory, package):
         return None
     command = f"%pkg install {package}"
-    return Hint(package=package, command=command, text=f"{module} comes with {package}: {command}")
+    why = f"{module} isn't installed" if module == package else f"{module} comes with {package}"
+    return Hint(package=package, command=command, text=f"{why}: {command}")

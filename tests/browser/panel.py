@@ -27,6 +27,12 @@ class Panel:
         """The row of a package in the list of what is installed, or of what was found."""
         return self.node.get_by_role("row").filter(has=self.page.get_by_text(name, exact=True))
 
+    def installed(self, name: str) -> Locator:
+        """The row of an installed package, however long the list is."""
+        self.tab("Installed")
+        self.node.get_by_role("textbox", name=re.compile("^Filter")).fill(name)
+        return self.row(name)
+
     def details(self, name: str) -> Locator:
         """What is shown of one package."""
         return self.node.get_by_role("article", name=f"Details of {name}")

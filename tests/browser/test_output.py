@@ -44,6 +44,8 @@ def test_a_changed_module_that_is_loaded_asks_for_a_restart(page: Page, jupyter:
     output.get_by_role("button", name="Restart kernel…").click()
     page.get_by_role("button", name="Confirm Kernel Restart").click()
     expect(output.get_by_role("button", name="Restart kernel…")).to_have_count(0)
+    expect(notebook.run(1)).not_to_contain_text("Error")
+    expect(notebook.run(3)).to_contain_text("2.0")
 
 
 def test_a_missing_module_is_installed_by_a_button(page: Page, jupyter: Jupyter, shoot: Shoot) -> None:

@@ -15,7 +15,7 @@ NewKernel = Callable[..., str]
 LARGEST = 200_000
 """Bytes of a picture, so that a page with both is read quickly."""
 CELLS = (
-    "import requests",
+    "import bs4",
     "%pkg install jinja2 pyyaml",
     'from jinja2 import Template\n\nTemplate("Hello {{ name }}!").render(name="Jupyter")',
 )
@@ -23,11 +23,11 @@ CELLS = (
 
 def test_a_picture_in_each_theme(page: Page, jupyter: Jupyter, new_kernel: NewKernel, artefacts: Path) -> None:
     folder = Path(os.environ.get("JUPYTER_PKGMGR_PICTURES") or artefacts)
-    kernel = new_kernel("analysis", "httpx", "beautifulsoup4")
+    kernel = new_kernel("analysis", "httpx")
     page.set_viewport_size({"width": 1280, "height": 800})
     panel = open_panel(page, jupyter, jupyter.write("analysis.ipynb", *CELLS, kernel=kernel))
     notebook = Notebook(page)
-    expect(notebook.run(0).get_by_role("button", name="Install requests")).to_be_visible()
+    expect(notebook.run(0).get_by_role("button", name="Install beautifulsoup4")).to_be_visible()
     expect(notebook.run(1)).to_contain_text("no restart needed", timeout=TIMEOUT)
     expect(notebook.run(2)).to_contain_text("Hello Jupyter!")
     panel.node.get_by_role("textbox", name="Filter").focus()

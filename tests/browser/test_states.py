@@ -27,7 +27,7 @@ WHEELS = "/files/*.whl"
 def begin_install(page: Page, jupyter: Jupyter, index: Server, kernel: str) -> Panel:
     """The panel while a package is being downloaded, which takes as long as the index isn't healed."""
     index.fail(WHEELS, "hold")
-    panel = open_panel(page, jupyter, jupyter.write(f"{kernel}.ipynb", "1", kernel=kernel))
+    panel = open_panel(page, jupyter, jupyter.write(f"{kernel}.ipynb", "6 * 7", kernel=kernel))
     panel.install(f"tb-{kernel}")
     expect(panel.node.get_by_role("group", name=f"Applying: tb-{kernel}")).to_be_visible()
     return panel
@@ -56,8 +56,7 @@ def shows_that_it_is_done(panel: Panel, package: str) -> None:
     panel.tab("Changes")
     expect(panel.node.get_by_role("region", name="Jobs")).to_contain_text(f"{package} 1.0")
     expect(panel.node.get_by_role("progressbar")).to_have_count(0)
-    panel.tab("Installed")
-    expect(panel.row(package)).to_be_visible()
+    expect(panel.installed(package)).to_be_visible()
 
 
 # --- jobs go on, whoever looks --------------------------------------------------------------------------------------
@@ -98,7 +97,7 @@ def test_a_job_outlives_a_restart_of_its_kernel(
     shows_the_running_job(panel)
     index.heal()
     shows_that_it_is_done(panel, "tb-restarted")
-    expect(Notebook(page).run(0)).to_have_text("1")
+    expect(Notebook(page).run(0)).to_contain_text("42")
 
 
 def test_a_job_of_a_cell_is_shown(page: Page, jupyter: Jupyter, index: Server, new_kernel: NewKernel) -> None:
@@ -133,8 +132,7 @@ def test_the_panel_follows_a_change_of_kernel_and_keeps_what_waits(
     change_kernel(page, f"Kernel {other}")
     expect(panel.node.get_by_role("heading", name=other, exact=True)).to_be_visible()
     expect(panel.node).to_contain_text("1 change waits for one")
-    panel.tab("Installed")
-    expect(panel.row("six")).to_be_visible()
+    expect(panel.installed("six")).to_be_visible()
     examine("kernel-switched")
     change_kernel(page, f"Kernel {one}")
     expect(panel.node.get_by_role("group", name="Collected changes")).to_contain_text("tb-pure")
@@ -195,7 +193,7 @@ def test_a_kernel_in_another_language_has_conda_packages_alone(
     page: Page, jupyter: Jupyter, r_kernel: str, examine: Examine
 ) -> None:
     panel = open_panel(page, jupyter, jupyter.write("r.ipynb", "1 + 1", kernel=r_kernel))
-    expect(Notebook(page).run(0)).to_have_text("[1] 1 + 1")
+    expect(Notebook(page).run(0)).to_contain_text("[1] 1 + 1")
     expect(panel.node.get_by_role("heading", name="r-env")).to_be_visible()
     expect(panel.row("tb-data")).to_contain_text("1.0")
     examine("kernel-r")
@@ -203,8 +201,7 @@ def test_a_kernel_in_another_language_has_conda_packages_alone(
     expect(panel.row("tb-tool")).to_contain_text("conda")
     expect(panel.row("tb-pure")).to_have_count(0)
     panel.find("tb-tool").get_by_role("button", name="Install", exact=True).click()
-    panel.tab("Installed")
-    expect(panel.row("tb-tool")).to_be_visible(timeout=TIMEOUT)
+    expect(panel.installed("tb-tool")).to_be_visible(timeout=TIMEOUT)
 
 
 # --- an index, a server, an extension that isn't there --------------------------------------------------------------
@@ -221,11 +218,11 @@ def test_an_index_that_is_down_is_told_in_a_sentence(
     layout_is_saved(page)
     page.reload()
     panel = side_panel(page)
-    expect(panel.row("tb-alpha")).to_be_visible()
+    expect(panel.installed("tb-alpha")).to_be_visible()
     panel.search("tb-al")
     expect(panel.row("tb-alpha")).to_be_visible()  # from what the index said before
     details = panel.find("tb-cli")  # of which it never said anything but the name
-    expect(details.get_by_role("alert")).to_contain_text("503 Service Unavailable")
+    expect(details).to_contain_text("answered 503 Service Unavailable")
     expect(panel.node).not_to_contain_text("Traceback")
     examine("index-down")
     index.heal()
@@ -248,7 +245,6 @@ def test_without_the_server_extension_there_is_one_sentence(bare: Jupyter, page:
     panel = side_panel(page)
     expect(panel.node).to_contain_text("The server side of this panel is not running")
     expect(panel.node).to_contain_text("python -m pip install jupyter_pkgmgr")
-    expect(panel.node.get_by_role("alert")).to_have_count(0)
     examine("no-server")
 
 
@@ -275,8 +271,7 @@ def test_the_widget_needs_no_labextension_of_ours(
     expect(panel.row("ipykernel")).to_be_visible()
     examine("widget-alone")
     panel.install("six")
-    panel.tab("Installed")
-    expect(panel.row("six")).to_be_visible()
+    expect(panel.installed("six")).to_be_visible()
 
 
 # --- text that means harm -------------------------------------------------------------------------------------------
@@ -285,7 +280,7 @@ def test_the_widget_needs_no_labextension_of_ours(
 def test_the_text_of_a_package_is_text(page: Page, jupyter: Jupyter, new_kernel: NewKernel, examine: Examine) -> None:
     name = jupyter.write("hostile-package.ipynb", "%pkg list", kernel=new_kernel("hostile", "tb-hostile"))
     panel = open_panel(page, jupyter, name)
-    panel.row("tb-hostile").click()
+    panel.installed("tb-hostile").click()
     details = panel.details("tb-hostile")
     expect(details.get_by_text("<script>window.hacked = 1</script>")).to_be_visible()
     expect(details.locator("script, img")).to_have_count(0)

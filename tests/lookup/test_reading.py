@@ -281,3 +281,19 @@ def test_an_installed_package_is_described_though_its_channel_is_down(
     assert details.installed[0].version == "2.0"
     assert details.notes
     assert details.size
+
+
+# --- a missing import ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [
+        ("bs4", "bs4 comes with beautifulsoup4: %pkg install beautifulsoup4"),
+        ("requests", "requests isn't installed: %pkg install requests"),
+    ],
+)
+def test_a_missing_import_names_what_to_install(module: str, told: str, venv_user: User) -> None:
+    hint = venv_user.service.missing_import(venv_user.environment, module)
+    assert hint is not None
+    assert hint.text == told

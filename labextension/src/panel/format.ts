@@ -69,9 +69,11 @@ export function packageSource(one: IPackage, trans: ITranslation): string {
 }
 
 function shortLocation({ kind, location }: IOrigin): string {
-  if (kind !== 'channel' && kind !== 'index') {
-    return '';
-  }
+  return kind === 'channel' || kind === 'index' ? shortUrl(location) : '';
+}
+
+/** What tells one channel or index from another. */
+export function shortUrl(location: string): string {
   const url = /^[a-z]+:\/\/(?:[^/@]*@)?([^/]+)\/?(.*?)\/?$/i.exec(location);
   if (!url) {
     return location;

@@ -506,4 +506,21 @@ describe('details, history and doctor', () => {
     expect(model.doctor.state).toMatchObject({ phase: 'ready', problems: [problem], files: true });
     expect(model.announcer.state.text).toBe('1 problem found');
   });
+
+  it('look again after a change, if somebody watches', async () => {
+    let problems = [
+      { reference: 'x', message: 'm', packages: [], path: null, hint: null, command: null }
+    ];
+    server.onJob = job => server.end(job.id, 'succeeded', { result: { problems } });
+    model.setTab('problems');
+    await model.doctor.examine(false);
+    expect(model.doctor.state.problems).toHaveLength(1);
+    problems = [];
+    model.environmentChanged(analysis.id, 'another');
+    await until(() => model.doctor.state.phase === 'ready' && !model.doctor.state.problems.length);
+    model.setTab('installed');
+    model.environmentChanged(analysis.id, 'one more');
+    expect(model.doctor.state.phase).toBe('none');
+    expect(server.jobsOf('doctor')).toHaveLength(2);
+  });
 });

@@ -44,15 +44,20 @@ export function HistoryView() {
 }
 
 function Entry({ entry, undone }: { entry: IEntry; undone: boolean }) {
-  const { changes, trans } = useModel();
+  const { changes, history, trans } = useModel();
   const { phase } = useStore(changes);
+  const { entries } = useStore(history);
+  const takenBack = entries.filter(({ id }) => entry.undoes.includes(id));
+  const title = takenBack.length
+    ? trans.__('Undo: %1', takenBack.map(({ command }) => command).join(', '))
+    : entry.command;
   const undo = () =>
     void changes.request({ command: `undo ${entry.id}` }, trans.__('Undo: %1', entry.command));
   return (
     <article className="jpkg-Job" aria-label={entry.command}>
       <div className="jpkg-Job-head">
         <code className="jpkg-Job-title jpkg-Ellipsis" title={entry.command}>
-          {entry.command}
+          {title}
         </code>
         {entry.result !== 'committed' && (
           <span className={`jpkg-Badge jpkg-mod-${entry.result}`}>

@@ -35,7 +35,12 @@ export function JobCard({ view }: { view: IJobView }) {
       </p>
       {!ended && <ProgressLine progress={progress} position={job.position} lost={lost} />}
       {!ended && <PackageProgress progress={progress} />}
-      {job.error && <ErrorNote error={job.error} />}
+      {job.error &&
+        (job.state === 'cancelled' ? (
+          <p className="jpkg-Muted">{job.error.message}</p> // as it was wanted: no error to anybody
+        ) : (
+          <ErrorNote error={job.error} />
+        ))}
       <Result job={job} />
       <div className="jpkg-Job-actions">
         {!ended && (

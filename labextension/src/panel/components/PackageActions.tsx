@@ -1,5 +1,6 @@
 import type { IPending } from '../cart';
 import type { IDetails, IVersion } from '../documents';
+import { shortUrl } from '../format';
 import type { ITranslation } from '../translation';
 import { useStore } from '../store';
 import { Button } from './Button';
@@ -92,6 +93,7 @@ function VersionChoice({ details }: { details: IDetails }) {
     versions?.versions ??
     details.versions.map(one => ({ version: one, origins: [], yanked: false }));
   const installed = details.installed[0]?.version;
+  const several = new Set(known.flatMap(({ origins }) => origins)).size > 1;
   return (
     <div className="jpkg-Actions-choice">
       {both && (
@@ -121,7 +123,7 @@ function VersionChoice({ details }: { details: IDetails }) {
               .filter(one => one.version !== installed)
               .map(one => (
                 <option key={one.version} value={one.version}>
-                  {versionLabel(one, trans)}
+                  {versionLabel(one, several, trans)}
                 </option>
               ))}
           </select>
@@ -133,10 +135,11 @@ function VersionChoice({ details }: { details: IDetails }) {
 
 function versionLabel(
   { version, origins, yanked, requires_python }: IVersion,
+  several: boolean,
   trans: ITranslation
 ): string {
   const remarks = [
-    origins.join(', '),
+    several ? origins.map(shortUrl).join(', ') : '',
     yanked ? trans.__('yanked') : '',
     requires_python ? trans.__('Python %1', requires_python) : ''
   ].filter(Boolean);

@@ -1,5 +1,5 @@
 import type { KeyboardEvent, ReactNode } from 'react';
-import { useEffect, useRef } from 'react';
+import { useEffect, useLayoutEffect, useRef } from 'react';
 
 import type { IPending } from '../cart';
 import { find } from '../cart';
@@ -19,6 +19,7 @@ export function PackageDetail() {
   const { name, loading, error, details: shown, trail } = useStore(details);
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), [name]);
+  useKeptFocus(heading);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === 'Escape') {
       event.preventDefault();
@@ -66,6 +67,18 @@ export function PackageDetail() {
       {shown && <Body details={shown} />}
     </article>
   );
+}
+
+/** Put the focus on this heading when the button that had it is gone: else the keyboard would be nowhere. */
+function useKeptFocus(heading: React.RefObject<HTMLElement>) {
+  const inside = useRef(false);
+  useLayoutEffect(() => {
+    if (inside.current && document.activeElement === document.body) {
+      heading.current?.focus();
+    }
+    const article = heading.current?.closest('article');
+    inside.current = article?.contains(document.activeElement) ?? false;
+  });
 }
 
 function Body({ details }: { details: IDetails }) {

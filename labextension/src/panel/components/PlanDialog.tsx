@@ -44,6 +44,8 @@ function Dialog({ plan }: { plan: IPlan }) {
   }, []);
   const known = [environment, ...(environments ?? [])].find(one => one?.id === plan.environment);
   const blocked = plan.blockers.length > 0;
+  const said = [...plan.blockers, ...plan.warnings].map(({ message }) => message);
+  const reasons = plan.review.reasons.filter(reason => !said.some(one => reason.includes(one)));
   return (
     <dialog
       ref={dialog}
@@ -70,9 +72,9 @@ function Dialog({ plan }: { plan: IPlan }) {
         <code className="jpkg-Dialog-command">{plan.command}</code>
         <Totals plan={plan} />
         <Notices tone="error" notices={plan.blockers} />
-        {!blocked && plan.review.reasons.length > 0 && (
+        {reasons.length > 0 && (
           <ul className="jpkg-Dialog-reasons">
-            {plan.review.reasons.map((reason, index) => (
+            {reasons.map((reason, index) => (
               <li key={index}>{reason}</li>
             ))}
           </ul>
@@ -155,16 +157,23 @@ function Step({ step }: { step: IStep }) {
 
 function Rows({ changes, label }: { changes: readonly IChange[]; label: string }) {
   const { trans } = useModel();
+  const columns = [
+    trans.__('Action'),
+    trans.__('Package'),
+    trans.__('Version'),
+    trans.__('From'),
+    trans.__('Why')
+  ];
   return (
     <table className="jpkg-Rows">
       <caption className="jpkg-Hidden">{label}</caption>
-      <thead className="jpkg-Hidden">
+      <thead>
         <tr>
-          <th scope="col">{trans.__('Action')}</th>
-          <th scope="col">{trans.__('Package')}</th>
-          <th scope="col">{trans.__('Version')}</th>
-          <th scope="col">{trans.__('From')}</th>
-          <th scope="col">{trans.__('Why')}</th>
+          {columns.map(column => (
+            <th key={column} scope="col">
+              <span className="jpkg-Hidden">{column}</span>
+            </th>
+          ))}
         </tr>
       </thead>
       <tbody>

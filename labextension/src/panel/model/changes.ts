@@ -179,7 +179,11 @@ export class Changes extends Store<IChangesState> {
     }
     this.set({ phase: 'applying', plan: null });
     const applied = await this.#followed(await service.apply(plan.id));
-    return this.#succeeded(applied);
+    if (!this.#succeeded(applied)) {
+      return false;
+    }
+    this.set({ outcome: trans.__('Done: %1', this.state.title) });
+    return true;
   }
 
   async #followed(job: IJob): Promise<IJob> {

@@ -58,6 +58,18 @@ export class Doctor extends Store<IDoctorState> {
     });
   }
 
+  /** The environment was changed, so what was found may be mended, or there may be more. */
+  async changed(watched: boolean): Promise<void> {
+    if (this.state.phase !== 'ready') {
+      return;
+    }
+    if (watched) {
+      await this.examine(this.state.files);
+    } else {
+      this.open(this.state.environment);
+    }
+  }
+
   dispose(): void {
     this.#running.stop();
   }

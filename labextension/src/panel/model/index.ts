@@ -206,6 +206,7 @@ export class PanelModel extends Store<IPanelState> {
   #refresh(): void {
     void this.packages.refresh();
     void this.details.refresh();
+    void this.doctor.changed(this.state.tab === 'problems');
     if (this.state.tab === 'history' || this.history.state.loading === 'ready') {
       void this.history.refresh();
     }
