@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import json
 import subprocess
@@ -15,6 +17,7 @@ import pytest
 from jupyter_server.serverapp import ServerApp
 
 from jupyter_pkgmgr.model.policy import AdminPolicy
+from jupyter_pkgmgr.server.core import Core
 from jupyter_pkgmgr.server.extension import PkgmgrExtension
 from jupyter_pkgmgr.server.policy import PolicyTraits
 from tests.server.conftest import Rest
@@ -129,3 +132,26 @@ async def test_a_folder_that_cannot_be_written_is_told_and_not_fatal(
     extension.data_dir = str(tmp_path / "file" / "below")
     assert (await rest.get("settings")).status == 200
     assert (await rest.get("jobs")).body["jobs"] == []
+
+
+async def test_a_second_attempt_is_not_lost_because_the_first_one_failed(
+    extension: PkgmgrExtension, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two wait for the first; the one who hears last of its failure leaves the second alone."""
+    made = []
+
+    def fail_once(loop: asyncio.AbstractEventLoop) -> Core:
+        made.append(loop)
+        if len(made) == 1:
+            raise OSError("no threads are left")
+        return Core(extension, loop)
+
+    async def persist() -> Core:
+        with contextlib.suppress(OSError):
+            await extension.core()
+        return await extension.core()
+
+    monkeypatch.setattr(extension, "_make_core", fail_once)
+    first, second = await asyncio.gather(persist(), persist())
+    assert first is second
+    assert len(made) == 2
