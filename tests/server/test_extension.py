@@ -17,8 +17,9 @@ import pytest
 from jupyter_server.serverapp import ServerApp
 
 from jupyter_pkgmgr.model.policy import AdminPolicy
-from jupyter_pkgmgr.server.core import Core
+from jupyter_pkgmgr.server.core import LOOKERS, Core
 from jupyter_pkgmgr.server.extension import PkgmgrExtension
+from jupyter_pkgmgr.server.host import ServerHost
 from jupyter_pkgmgr.server.policy import PolicyTraits
 from tests.server.conftest import Rest
 
@@ -155,3 +156,25 @@ async def test_a_second_attempt_is_not_lost_because_the_first_one_failed(
     first, second = await asyncio.gather(persist(), persist())
     assert first is second
     assert len(made) == 2
+
+
+async def test_kernels_that_start_keep_nobody_from_following_a_job(
+    rest: Rest, extension: PkgmgrExtension, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their interpreters may take long to say where they live."""
+    release, busy = threading.Event(), threading.Semaphore(0)
+
+    def look(_: ServerHost, __: str) -> None:
+        busy.release()
+        release.wait()
+
+    await extension.core()
+    monkeypatch.setattr(ServerHost, "kernel", look)
+    try:
+        for number in range(LOOKERS):
+            extension.kernels.note(f"kernel-{number}", name="slow")
+        for _ in range(LOOKERS):
+            await asyncio.to_thread(busy.acquire)
+        assert (await asyncio.wait_for(rest.get("jobs"), 60)).status == 200
+    finally:
+        release.set()
