@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 from jupyter_server.serverapp import ServerApp
+from traitlets.config.loader import KVArgParseConfigLoader
 
 from jupyter_pkgmgr.model.policy import AdminPolicy
 from jupyter_pkgmgr.server.core import LOOKERS, Core
@@ -73,6 +74,25 @@ def test_every_field_of_the_policy_has_a_setting() -> None:
     assert set(traits) == {field.name for field in dataclasses.fields(AdminPolicy)}
     assert PolicyTraits().policy() == AdminPolicy()
     assert not PolicyTraits().limits_users
+
+
+@pytest.mark.parametrize("name", ["allow_packages", "allowed_channels", "allowed_indexes"])
+@pytest.mark.parametrize(
+    ("said", "allowed"),
+    [
+        (["https://h/a"], ["https://h/a"]),
+        (["https://h/a", "https://h/b"], ["https://h/a", "https://h/b"]),
+        (["numpy"], ["numpy"]),
+        (["['https://h/a', 'https://h/b']"], ["https://h/a", "https://h/b"]),
+        (["[]"], []),
+        (["None"], None),
+    ],
+)
+def test_a_limit_on_the_servers_command_line_is_in_force(name: str, said: list[str], allowed: list[str] | None) -> None:
+    """The server reads its command line before it knows our settings."""
+    arguments = [f"--PkgmgrExtension.{name}={value}" for value in said]
+    config = KVArgParseConfigLoader().load_config(arguments)
+    assert getattr(PkgmgrExtension(config=config), name) == allowed
 
 
 def test_every_setting_has_help() -> None:
