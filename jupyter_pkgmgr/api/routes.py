@@ -96,7 +96,8 @@ ROUTES: tuple[Route, ...] = (
     _get("environments/{environment}/names", "names", reading.names),
     _get("environments/{environment}/versions/{name}", "versions", reading.versions),
     _get("environments/{environment}/history", "history", reading.history),
-    _post("environments/{environment}/plans", "make_plan", "write", planning.make_plan),
+    # to know what a source distribution needs, an engine may have to run its build: that is code of a package
+    _post("environments/{environment}/plans", "make_plan", "execute", planning.make_plan),
     _get("plans/{plan}", "plan", planning.plan),
     _post("environments/{environment}/doctor", "doctor", "read", working.doctor),
     _get("jobs", "jobs", working.jobs),

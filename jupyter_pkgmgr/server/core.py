@@ -193,7 +193,8 @@ class Core:
         self._loop.call_soon_threadsafe(tell)
 
     def _tell_soon(self, kernel: KnownKernel) -> None:
-        self._quick.submit(self._tell, kernel)
+        """In a thread that may wait for interpreters: nobody who follows a job must wait behind them."""
+        self._slow.submit(self._tell, kernel)
 
     def _tell(self, kernel: KnownKernel) -> None:
         known = self._host.kernel(kernel.id)

@@ -139,10 +139,12 @@ class PkgmgrExtension(PolicyTraits, ExtensionApp):
             raise web.HTTPError(HTTPStatus.SERVICE_UNAVAILABLE, "the server is shutting down")
         if self._core is None:
             self._core = asyncio.ensure_future(asyncio.to_thread(self._make_core, asyncio.get_running_loop()))
+        made = self._core
         try:
-            return await asyncio.shield(self._core)
+            return await asyncio.shield(made)
         except Exception:
-            self._core = None  # it may work the next time
+            if self._core is made:  # and not one that somebody else has begun meanwhile
+                self._core = None  # it may work the next time
             raise
 
     @property

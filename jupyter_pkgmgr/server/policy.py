@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ast import literal_eval
 from typing import TYPE_CHECKING, Any
 
 from traitlets import Bool, Enum, HasTraits, List, TraitType, Unicode
@@ -12,15 +13,31 @@ if TYPE_CHECKING:
 __all__ = ["PolicyTraits"]
 
 
+class _Allowed(List[str]):
+    """A list of what is allowed; ``None`` is no limit."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(Unicode(), default_value=None, allow_none=True, **kwargs)
+
+    def from_string(self, s: str) -> list[str] | None:
+        """Read a value from the server's command line.
+
+        traitlets takes a text that is no literal of Python for ``None``: the only URL that is allowed would end every
+        limit.
+        """
+        try:
+            found = literal_eval(s)
+        except (ValueError, SyntaxError):
+            found = s
+        return found if found is None or isinstance(found, list) else [s]
+
+
 class PolicyTraits(HasTraits):
     """The settings by which an administrator limits what users can do."""
 
     read_only = Bool(default_value=False, help="Nothing may be changed in any environment.").tag(config=True)
 
-    allow_packages = List(
-        Unicode(),
-        default_value=None,
-        allow_none=True,
+    allow_packages = _Allowed(
         help="Nothing else may be installed, dependencies included: names or patterns, with an ecosystem and versions"
         " if need be ('numpy', 'tensor*', 'conda::openssl', 'numpy<2'). None allows everything.",
     ).tag(config=True)
@@ -31,17 +48,11 @@ class PolicyTraits(HasTraits):
         " is always allowed.",
     ).tag(config=True)
 
-    allowed_channels = List(
-        Unicode(),
-        default_value=None,
-        allow_none=True,
+    allowed_channels = _Allowed(
         help="The conda channels that may be used: URLs, with all that lies below them, or names. None allows all.",
     ).tag(config=True)
 
-    allowed_indexes = List(
-        Unicode(),
-        default_value=None,
-        allow_none=True,
+    allowed_indexes = _Allowed(
         help="The package indexes, find-links places and direct URLs that may be used: URLs, with all that lies below"
         " them. None allows all.",
     ).tag(config=True)

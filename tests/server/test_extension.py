@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import json
 import subprocess
@@ -13,9 +15,12 @@ from typing import Any
 import psutil
 import pytest
 from jupyter_server.serverapp import ServerApp
+from traitlets.config.loader import KVArgParseConfigLoader
 
 from jupyter_pkgmgr.model.policy import AdminPolicy
+from jupyter_pkgmgr.server.core import LOOKERS, Core
 from jupyter_pkgmgr.server.extension import PkgmgrExtension
+from jupyter_pkgmgr.server.host import ServerHost
 from jupyter_pkgmgr.server.policy import PolicyTraits
 from tests.server.conftest import Rest
 
@@ -69,6 +74,25 @@ def test_every_field_of_the_policy_has_a_setting() -> None:
     assert set(traits) == {field.name for field in dataclasses.fields(AdminPolicy)}
     assert PolicyTraits().policy() == AdminPolicy()
     assert not PolicyTraits().limits_users
+
+
+@pytest.mark.parametrize("name", ["allow_packages", "allowed_channels", "allowed_indexes"])
+@pytest.mark.parametrize(
+    ("said", "allowed"),
+    [
+        (["https://h/a"], ["https://h/a"]),
+        (["https://h/a", "https://h/b"], ["https://h/a", "https://h/b"]),
+        (["numpy"], ["numpy"]),
+        (["['https://h/a', 'https://h/b']"], ["https://h/a", "https://h/b"]),
+        (["[]"], []),
+        (["None"], None),
+    ],
+)
+def test_a_limit_on_the_servers_command_line_is_in_force(name: str, said: list[str], allowed: list[str] | None) -> None:
+    """The server reads its command line before it knows our settings."""
+    arguments = [f"--PkgmgrExtension.{name}={value}" for value in said]
+    config = KVArgParseConfigLoader().load_config(arguments)
+    assert getattr(PkgmgrExtension(config=config), name) == allowed
 
 
 def test_every_setting_has_help() -> None:
@@ -129,3 +153,48 @@ async def test_a_folder_that_cannot_be_written_is_told_and_not_fatal(
     extension.data_dir = str(tmp_path / "file" / "below")
     assert (await rest.get("settings")).status == 200
     assert (await rest.get("jobs")).body["jobs"] == []
+
+
+async def test_a_second_attempt_is_not_lost_because_the_first_one_failed(
+    extension: PkgmgrExtension, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two wait for the first; the one who hears last of its failure leaves the second alone."""
+    made = []
+
+    def fail_once(loop: asyncio.AbstractEventLoop) -> Core:
+        made.append(loop)
+        if len(made) == 1:
+            raise OSError("no threads are left")
+        return Core(extension, loop)
+
+    async def persist() -> Core:
+        with contextlib.suppress(OSError):
+            await extension.core()
+        return await extension.core()
+
+    monkeypatch.setattr(extension, "_make_core", fail_once)
+    first, second = await asyncio.gather(persist(), persist())
+    assert first is second
+    assert len(made) == 2
+
+
+async def test_kernels_that_start_keep_nobody_from_following_a_job(
+    rest: Rest, extension: PkgmgrExtension, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their interpreters may take long to say where they live."""
+    release, busy = threading.Event(), threading.Semaphore(0)
+
+    def look(_: ServerHost, __: str) -> None:
+        busy.release()
+        release.wait()
+
+    await extension.core()
+    monkeypatch.setattr(ServerHost, "kernel", look)
+    try:
+        for number in range(LOOKERS):
+            extension.kernels.note(f"kernel-{number}", name="slow")
+        for _ in range(LOOKERS):
+            await asyncio.to_thread(busy.acquire)
+        assert (await asyncio.wait_for(rest.get("jobs"), 60)).status == 200
+    finally:
+        release.set()

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from http.cookies import Morsel, SimpleCookie
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -16,6 +17,7 @@ from tornado.httpclient import HTTPResponse
 
 from jupyter_pkgmgr.api.routes import ROUTES, Route
 from jupyter_pkgmgr.server.extension import PkgmgrExtension
+from testbed.index import Server
 from tests.server.conftest import BASE, Rest
 
 Fetch = Callable[..., Awaitable[HTTPResponse]]
@@ -136,6 +138,17 @@ class TestAuthorization:
     def jp_server_config(self, jp_server_config: dict[str, Any]) -> dict[str, Any]:
         jp_server_config["ServerApp"]["authorizer_class"] = Denying
         return jp_server_config
+
+    async def test_whoever_may_not_execute_can_not_have_a_package_built(
+        self, rest: Rest, venv: Path, index_server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """To plan a source distribution its build may run."""
+        monkeypatch.setattr(Denying, "allowed", ("read", "pkgmgr"))
+        place = f"environments/{await rest.environment(venv)}/plans"
+        monkeypatch.setattr(Denying, "allowed", ("write", "pkgmgr"))
+        url = f"{index_server.url}/files/tb_source-1.0.tar.gz"
+        answer = await rest.post(place, {"command": f"install tb-source@{url}"})
+        assert (answer.status, answer.reference) == (403, "not-authorized")
 
     async def test_every_route_asks_for_its_action(self, ask: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
         for route, action in itertools.product(ROUTES, ("read", "write", "execute")):
