@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 FRONT := jupyter_pkgmgr/labextension/package.json
 
-.PHONY: demo test lab browser front dist check check-front format clean
+.PHONY: demo test lab browser pictures docs front dist check check-front format clean
 
 # A file of its own, made last: of a venv that failed half-way, bin/python is there.
 $(VENV)/.made:
@@ -44,6 +44,12 @@ lab: $(BIN)/.ready-lab $(FRONT)  ## the same notebooks in JupyterLab, with the p
 browser: $(BIN)/.ready-browser $(FRONT)  ## run the tests in a real browser (Debian's chromium)
 	$(BIN)/python -m pytest tests/browser
 
+pictures: $(BIN)/.ready-browser $(FRONT)  ## take the README's pictures anew
+	JUPYTER_PKGMGR_PICTURES=docs/_static $(BIN)/python -m pytest tests/browser/test_pictures.py
+
+docs: $(BIN)/.ready-docs  ## build the documentation, with warnings as errors
+	$(BIN)/sphinx-build -W -n -j auto docs build/docs
+
 dist: $(BIN)/.ready-dist  ## build sdist and wheel, with the front end
 	rm -rf dist jupyter_pkgmgr/labextension jupyter_pkgmgr/widget/static
 	$(BIN)/python -m build
@@ -61,5 +67,5 @@ format: $(BIN)/.ready-dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .artefacts dist
+	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .artefacts build dist
 	rm -rf labextension/node_modules labextension/lib jupyter_pkgmgr/labextension jupyter_pkgmgr/widget/static

@@ -18,7 +18,7 @@ import struct
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -33,9 +33,10 @@ from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel
 
 __all__ = ["Fault", "Request", "Server", "serve", "serve_files"]
 
-Fault = Literal["401", "403", "404", "429", "500", "503", "garbage", "truncated", "stall", "hang", "reset"]
+Fault = Literal["401", "403", "404", "429", "500", "503", "garbage", "truncated", "stall", "hang", "reset", "hold"]
 """A status code, or: ``garbage`` instead of the content; ``truncated`` and ``stall`` send half of it and
-close, or wait; ``hang`` answers nothing and waits; ``reset`` breaks the connection. Waiting ends with the server."""
+close, or wait; ``hang`` answers nothing and waits; ``reset`` breaks the connection. Waiting ends with the server.
+``hold`` waits until the faults are healed, and then answers as if nothing had been."""
 
 JSON = "application/vnd.pypi.simple.v1+json"
 UPLOADED = "2025-01-01T00:00:00Z"
@@ -78,6 +79,7 @@ class Server:
     requests: list[Request] = field(default_factory=list)
     faults: list[tuple[str, Fault, int]] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
+    healed: threading.Event = field(default_factory=threading.Event)
 
     @property
     def index_url(self) -> str:
@@ -92,11 +94,13 @@ class Server:
 
     def fail(self, pattern: str, fault: Fault, *, times: int = -1) -> None:
         """Answer requests whose path matches the shell pattern with a fault, ``times`` times or for ever."""
+        self.healed.clear()
         self.faults.append((pattern, fault, times))
 
     def heal(self) -> None:
-        """Forget all faults."""
+        """Forget all faults, and answer what was held."""
         self.faults.clear()
+        self.healed.set()
 
     def paths(self, pattern: str = "*") -> list[str]:
         """The paths asked for so far that match."""
@@ -113,13 +117,19 @@ class Server:
 
 @contextmanager
 def serve(
-    folder: Path, *, latency: float = 0.0, auth: tuple[str, str] | None = None, metadata: bool = True
+    folder: Path,
+    *,
+    latency: float = 0.0,
+    auth: tuple[str, str] | None = None,
+    metadata: bool = True,
+    listed: Sequence[str] = (),
 ) -> Iterator[Server]:
     """Serve a folder of wheels and sdists as a package index at ``server.index_url``.
 
-    Files may be added while it runs. ``metadata=False`` leaves PEP 658 out, as older indexes do.
+    Files may be added while it runs. ``metadata=False`` leaves PEP 658 out, as older indexes do. ``listed`` are
+    names of projects without files.
     """
-    with _running(_Index(folder, metadata=metadata), latency, auth) as server:
+    with _running(_Index(folder, metadata=metadata, listed=listed), latency, auth) as server:
         yield server
 
 
@@ -149,6 +159,7 @@ def _running(route: _Route, latency: float, auth: tuple[str, str] | None) -> Ite
         yield http.state
     finally:
         http.state.closing.set()
+        http.state.heal()
         http.shutdown()
         http.close_connections()
         http.server_close()
@@ -196,6 +207,9 @@ class _Handler(BaseHTTPRequestHandler):
         if state.latency:
             time.sleep(state.latency / 1000)
         fault = state.fault(path)
+        if fault == "hold":
+            state.healed.wait()
+            fault = None
         if fault is not None:
             self._fail(fault, path)
         elif state.auth is not None and not self._authorized(state.auth):
@@ -282,16 +296,17 @@ class _Handler(BaseHTTPRequestHandler):
 class _Index:
     """Answers ``/simple/``, ``/simple/NAME/``, ``/files/FILE`` and ``/files/FILE.metadata``."""
 
-    def __init__(self, folder: Path, *, metadata: bool) -> None:
+    def __init__(self, folder: Path, *, metadata: bool, listed: Sequence[str]) -> None:
         self.folder = folder
         self.metadata = metadata
+        self.listed = listed
 
     def __call__(self, path: str, headers: dict[str, str]) -> _Answer | None:
         accept = {name.lower(): value for name, value in headers.items()}.get("accept", "")
         parts = unquote(path).strip("/").split("/")
         match parts:
             case ["simple"]:
-                names = sorted({_project(file) for file in self._files()})
+                names = sorted({*self.listed, *(_project(file) for file in self._files())})
                 return _projects_json(names) if JSON in accept else _projects_html(names)
             case ["simple", name]:
                 files = [file for file in self._files() if _project(file) == canonicalize_name(name)]

@@ -184,15 +184,21 @@ def _in_wheel(path: str, stem: str) -> str:
 
 
 def make_sdist(
-    folder: Path, name: str, version: str = "1.0", *, requires: Sequence[str] = (), breaks: bool = False
+    folder: Path,
+    name: str,
+    version: str = "1.0",
+    *,
+    requires: Sequence[str] = (),
+    files: Mapping[str, Content] | None = None,
+    breaks: bool = False,
 ) -> Path:
     """Write an sdist that builds without network: its build backend is in it (PEP 517, ``backend-path``).
 
     With ``breaks`` the build ends with an error.
     """
-    source = WheelSource(name=name, version=version, requires=tuple(requires))
+    source = WheelSource(name=name, version=version, requires=tuple(requires), files=files or {})
     project = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-    files = {
+    sources = {
         "PKG-INFO": source.metadata(),
         "pyproject.toml": project.encode(),
         "backend.py": _BACKEND.format(stem=source.stem, breaks=breaks).encode(),
@@ -201,7 +207,7 @@ def make_sdist(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{source.stem}.tar.gz"
     with tarfile.open(path, "w:gz") as archive:
-        for file, data in files.items():
+        for file, data in sources.items():
             member = tarfile.TarInfo(f"{source.stem}/{file}")
             member.size, member.mtime = len(data), 1_735_689_600
             archive.addfile(member, io.BytesIO(data))
@@ -216,16 +222,16 @@ STEM = "{stem}"
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     if {breaks}:
         raise SystemExit("the build of " + STEM + " fails on purpose")
-    module = STEM.rsplit("-", 1)[0]
     info = STEM + ".dist-info/"
     with open("PKG-INFO") as file:
         metadata = file.read()
     files = {{info + "METADATA": metadata,
              info + "WHEEL": "Wheel-Version: 1.0\\nGenerator: testbed\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"}}
-    for name in os.listdir(module):
-        if name.endswith(".py"):
-            with open(os.path.join(module, name)) as file:
-                files[module + "/" + name] = file.read()
+    for above, _, names in os.walk("."):
+        for name in names:
+            if name.endswith(".py") and above != ".":
+                with open(os.path.join(above, name)) as file:
+                    files[os.path.relpath(file.name).replace(os.sep, "/")] = file.read()
     files[info + "RECORD"] = "".join(name + ",,\\n" for name in [*files, info + "RECORD"])
     wheel = STEM + "-py3-none-any.whl"
     with zipfile.ZipFile(os.path.join(wheel_directory, wheel), "w") as archive:

@@ -14,7 +14,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -125,16 +125,35 @@ class PipEngine:
             if payload.remove:
                 _remove(run, payload)
                 return
-            events(Event(kind=EventKind.PHASE, phase=Phase.DOWNLOAD))
             options = [
-                *("--no-deps", "--progress-bar", "raw" if Version(pip.info.version) >= RAW_PROGRESS else "off"),
-                *common.install_options(folder, payload.lines, payload.options),
+                *_exactly(run, payload.lines, payload.options),
                 *(["--force-reinstall"] if payload.reinstall else []),
             ]
-            config = _config(payload.indexes, payload.options)
-            done = run.pip_verb("install", options, config=config)
+            events(Event(kind=EventKind.PHASE, phase=Phase.DOWNLOAD))
+            done = run.pip_verb("install", options, config=_config(payload.indexes, payload.options))
         common.verify(plan, _installed(done.stdout, plan))
         common.mark_requested(python, plan, payload.requested)
+
+    def unpack(
+        self,
+        environment: Environment,
+        plan: EnginePlan,
+        names: Collection[str],
+        folder: Path,
+        *,
+        events: EventSink,
+        cancel: Cancellation,
+    ) -> tuple[Path, ...]:
+        """Have pip install packages into a folder of their own. What it fetched or built for it, its cache has then."""
+        payload: common.Payload = plan.payload
+        pip = self._pip_of(common.python_of(environment))
+        with common.workspace() as own:
+            run = _Run(pip=pip, environment=environment, folder=own, events=events, cancel=cancel)
+            lines = _exactly(run, common.lines_of(plan, names), payload.options)
+            events(Event(kind=EventKind.PHASE, phase=Phase.DOWNLOAD))
+            options = ["--target", str(folder), "--no-compile", *lines]
+            run.pip_verb("install", options, config=_config(payload.indexes, payload.options))
+        return (folder,)
 
     def _pip_of(self, python: PythonInfo) -> _Pip:
         """The environment's own pip, or the server's."""
@@ -206,7 +225,7 @@ class _Run:
             *options,
         ]
         env = _variables(settings)
-        narrator = _Narrator(self.events, dry="--dry-run" in options)
+        narrator = _Narrator(self.events, dry="--dry-run" in options or "--target" in options)
         done = process.run(
             argv, env=env, cwd=self.folder, on_stdout=narrator.line, on_stderr=narrator.raw, cancel=self.cancel
         )
@@ -214,6 +233,12 @@ class _Run:
             text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
             raise failure(done.stderr, text, self.environment)
         return done
+
+
+def _exactly(run: _Run, lines: Sequence[str], options: Options) -> list[str]:
+    """The options that install what these lines name, and nothing else."""
+    bar = "raw" if Version(run.pip.info.version) >= RAW_PROGRESS else "off"
+    return ["--no-deps", "--progress-bar", bar, *common.install_options(run.folder, lines, options)]
 
 
 def _variables(settings: Path) -> dict[str, str | None]:

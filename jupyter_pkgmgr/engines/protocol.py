@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
 from jupyter_pkgmgr.environments.conda_settings import CondaSettings
 from jupyter_pkgmgr.environments.index_settings import IndexSettings
 from jupyter_pkgmgr.model import Cancellation, Ecosystem, EnginePlan, Environment, EventSink, Options, Package, Verb
 
-__all__ = ["Engine", "EngineInfo", "EngineRequest"]
+__all__ = ["Engine", "EngineInfo", "EngineRequest", "Unpacker"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,4 +69,33 @@ class Engine(Protocol):
 
     def apply(self, environment: Environment, plan: EnginePlan, *, events: EventSink, cancel: Cancellation) -> None:
         """Do what the plan says. Returns when it is done; raises when it isn't."""
+        ...
+
+
+@runtime_checkable
+class Unpacker(Protocol):
+    """An engine that can show the files of a package before it installs it."""
+
+    def unpack(
+        self,
+        environment: Environment,
+        plan: EnginePlan,
+        names: Collection[str],
+        folder: Path,
+        *,
+        events: EventSink,
+        cancel: Cancellation,
+    ) -> tuple[Path, ...]:
+        """Fetch these packages of a plan, and build them if need be; returns folders that hold their files.
+
+        Those are laid out as in a wheel, or as by ``--target``: modules on top, scripts in ``bin``, data beside them.
+        They are for looking at only: files may be links, and may even point nowhere.
+
+        Parameters
+        ----------
+        names
+            Canonical names of packages that the plan installs.
+        folder
+            Exists and is empty; what has to be unpacked is unpacked in it.
+        """
         ...

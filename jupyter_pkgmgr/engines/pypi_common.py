@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,6 +62,7 @@ __all__ = [
     "held_in_words",
     "indexes_of",
     "install_options",
+    "lines_of",
     "mark_requested",
     "only_index",
     "plan_removal",
@@ -78,6 +79,8 @@ __all__ = [
 
 _SMUGGLED = re.compile(r"\s-|\$\{|\\\s*$|[\x00-\x1f\x7f]")
 """What a requirement file reads as something else: options, variables, a continued line, a new line."""
+_STATUS = r"(?<![\w.:/#=-])"
+"""What stands before a status code. In a URL, ports, versions and hashes may have the same digits."""
 _EMPTY_SHA256 = "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
 _LOCATION_EXTRAS = re.compile(r"(?P<path>.+?)(?P<extras>\[[^\[\]]*\])?")
 
@@ -129,6 +132,12 @@ class Payload:
     """Canonical names of the installed packages that count as asked for by the user."""
     indexes: IndexSettings | None = None
     options: Options = Options()
+
+
+def lines_of(plan: EnginePlan, names: Collection[str]) -> tuple[str, ...]:
+    """The exact requirement lines of these packages, by canonical name, of a plan that installs."""
+    pairs = zip(plan.changes, plan.payload.lines, strict=True)
+    return tuple(line for change, line in pairs if canonicalize_name(change.package.name) in names)
 
 
 @contextmanager
@@ -499,10 +508,10 @@ def build_failure(what: str, text: str, *, log: str = "", log_lines: int = 5) ->
 
 def unreachable(why: str, detail: str) -> UnreachableError:
     """The error for an index or a URL that doesn't give what was asked for."""
-    if url := re.search(r"404[^\n]*?for url:? \(?(https?://[^\s)]+)", why):
+    if url := re.search(rf"{_STATUS}404\b[^\n]*?for url:? \(?(https?://[^\s)]+)", why):
         msg = f"there is nothing at {url[1]}"
         return UnreachableError(msg, reference="url-not-found", hint="check the URL", detail=detail)
-    denied = re.search(r"\b(401|403)\b|EOF when reading a line|Forbidden|Unauthorized", why)
+    denied = re.search(rf"{_STATUS}(401|403)\b|EOF when reading a line|Forbidden|Unauthorized", why)
     return UnreachableError(
         "the package index refused access" if denied else "the package index can't be reached or answers nonsense",
         reference="unauthorized" if denied else "unreachable",

@@ -16,7 +16,7 @@ import re
 import sys
 import threading
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -29,6 +29,7 @@ from uv import find_uv_bin
 from jupyter_pkgmgr import process
 from jupyter_pkgmgr.engines import pypi_common as common
 from jupyter_pkgmgr.engines import pypi_direct as direct
+from jupyter_pkgmgr.engines import uv_cache
 from jupyter_pkgmgr.engines.protocol import EngineInfo, EngineRequest
 from jupyter_pkgmgr.engines.uv_failures import cache_failed, failure
 from jupyter_pkgmgr.environments.index_settings import IndexSettings
@@ -73,6 +74,8 @@ _OURS = (
 """Variables that would add to what the configuration file says, or change the output."""
 _KEPT_SETTINGS = ("cache-dir", "keyring-provider", "link-mode", "native-tls", "system-certs")
 """Settings of the user's ``uv.toml`` that are carried over: how uv works, not what it installs or where."""
+_SYMLINK = "symlink"
+_NO_SYMLINKS = "uv's link mode symlink is not used: packages would be gone as soon as uv's cache is emptied"
 _CHANGE = re.compile(
     r" (?P<sign>[+~-]) (?P<name>[A-Za-z0-9._-]+)(?:==(?P<version>\S+))?(?: \(from (?P<url>.+)\)| @ (?P<at>.+))?"
 )
@@ -142,16 +145,48 @@ class UvEngine:
             if payload.remove:
                 _remove(run, payload)
                 return
+            if _asks_for_symlinks():
+                events(Event(kind=EventKind.MESSAGE, level="warning", message=_NO_SYMLINKS))
             events(Event(kind=EventKind.PHASE, phase=Phase.DOWNLOAD))
-            options = [
-                *_JSON,
-                "--no-deps",
-                *common.install_options(folder, payload.lines, payload.options),
-                *_uv_options(payload.options, payload.indexes),
-            ]
+            options = [*_JSON, *_exactly(folder, payload.lines, payload)]
             done = run.uv("install", options, config=_config(payload.indexes, reinstall=payload.reinstall))
         common.verify(plan, {canonicalize_name(name): version for name, version in _installed(_changes(done.stdout))})
         common.mark_requested(python, plan, payload.requested)
+
+    def unpack(
+        self,
+        environment: Environment,
+        plan: EnginePlan,
+        names: Collection[str],
+        folder: Path,
+        *,
+        events: EventSink,
+        cancel: Cancellation,
+    ) -> tuple[Path, ...]:
+        """Have uv link packages into a folder of their own, those apart that lie unpacked in its cache."""
+        payload: common.Payload = plan.payload
+        cached = uv_cache.unpacked(plan, names, _cache_setting())
+        lines = common.lines_of(plan, set(names) - cached.keys())
+        roots = [root for found in cached.values() for root in found]
+        if not lines:
+            return tuple(roots)
+        with common.workspace() as own:
+            run = _Run(environment=environment, folder=own, indexes=payload.indexes, events=events, cancel=cancel)
+            events(Event(kind=EventKind.PHASE, phase=Phase.DOWNLOAD))
+            # links take no room, whatever file system the cache is on
+            mode = [] if sys.platform == "win32" else ["--link-mode", "symlink"]
+            options = [*("--target", os.fspath(folder)), *mode, *_exactly(own, lines, payload)]
+            run.uv("install", options, config=_config(payload.indexes))
+        return (*roots, folder)
+
+
+def _exactly(folder: Path, lines: Sequence[str], payload: common.Payload) -> list[str]:
+    """The options that install what these lines name, and nothing else."""
+    return [
+        "--no-deps",
+        *common.install_options(folder, lines, payload.options),
+        *_uv_options(payload.options, payload.indexes),
+    ]
 
 
 def _remove(run: _Run, payload: common.Payload) -> None:
@@ -223,7 +258,7 @@ class _Run:
         return done
 
     def _once(self, argv: Sequence[str]) -> process.Completed:
-        narrator = _Narrator(self.events, dry="--dry-run" in argv)
+        narrator = _Narrator(self.events, dry="--dry-run" in argv or "--target" in argv)
         env = _variables(self.indexes)
         return process.run(argv, env=env, cwd=self.folder, on_stderr=narrator.line, cancel=self.cancel)
 
@@ -231,6 +266,8 @@ class _Run:
 def _variables(indexes: IndexSettings | None) -> dict[str, str | None]:
     variables: dict[str, str | None] = dict.fromkeys(_OURS)
     variables["UV_PYTHON_DOWNLOADS"] = "never"
+    if os.environ.get("UV_LINK_MODE") == _SYMLINK:
+        variables["UV_LINK_MODE"] = None
     if indexes is None:
         return variables
     if indexes.cert:
@@ -294,6 +331,20 @@ def _toml(table: Mapping[str, object]) -> str:
 
 
 def _kept_settings() -> dict[str, object]:
+    settings = _user_settings()
+    return {key: value for key, value in settings.items() if (key, value) != ("link-mode", _SYMLINK)}
+
+
+def _asks_for_symlinks() -> bool:
+    """Whether the user wants packages linked to uv's cache, so that nothing we keep of them could ever mend them."""
+    return (os.environ.get("UV_LINK_MODE") or _user_settings().get("link-mode")) == _SYMLINK
+
+
+def _cache_setting() -> str:
+    return str(_user_settings().get("cache-dir", ""))
+
+
+def _user_settings() -> dict[str, object]:
     for path in _user_settings_files():
         try:
             settings = tomllib.loads(path.read_text(encoding="utf-8"))

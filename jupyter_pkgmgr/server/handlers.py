@@ -7,6 +7,9 @@ service is imported before that, either.
 from __future__ import annotations
 
 import asyncio
+import getpass
+import re
+from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +20,7 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.extension.handler import ExtensionHandlerMixin
 from jupyter_server.utils import url_path_join
 from tornado import web
+from tornado.iostream import StreamClosedError
 
 from .tokens import Grant
 
@@ -171,7 +175,7 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
             query=query,
             body=bytes(self._body),
             headers=dict(self.request.headers.get_all()),
-            user=self.current_user.username,
+            user=_name_of(self.current_user),
             grant=self._grant,
         )
 
@@ -215,7 +219,8 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
         self.set_header("Cache-Control", "no-store")
         content_type = response.headers.get("Content-Type", "application/json")
         body = await core.run(core.encode, response.body)
-        await self.finish(body, set_content_type=content_type)
+        with suppress(StreamClosedError):  # who asked has gone meanwhile
+            await self.finish(body, set_content_type=content_type)
 
     def compute_etag(self) -> None:
         """None of tornado's: the routes that have one set it."""
@@ -248,3 +253,11 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
 
     async def _core(self) -> Core:
         return await self.extensionapp.core()
+
+
+def _name_of(user: User) -> str:
+    """How a job names who began it: nobody knows somebody by the number and the moon that Jupyter makes up."""
+    if re.fullmatch("[0-9a-f]{32}", user.username) and user.name.startswith("Anonymous "):
+        with suppress(OSError, KeyError):  # a container's user may have no name
+            return getpass.getuser()
+    return user.display_name or user.username

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from jupyter_pkgmgr.engines.protocol import Engine
@@ -15,6 +14,7 @@ from jupyter_pkgmgr.inventory import Inventory, fingerprint, read_inventory
 from jupyter_pkgmgr.model import Action, Cancellation, Environment, Event, EventKind, EventSink, Outcome, Phase, Plan
 from jupyter_pkgmgr.model.errors import PlanBlockedError, PlanOutdatedError
 
+from .incoming import look_into, numbered
 from .kernel_stack import check_kernel_stack, stack_at_risk
 from .limits import read_limits
 from .locks import Owner, cache_lock
@@ -76,13 +76,15 @@ def apply_plan(
             return Outcome(plan=plan, seconds=0.0, fingerprint=before.fingerprint)
         going = _files_that_go(plan, before)
         stands = stack_at_risk(plan, before, cancel)
-        linked = (*going_away(plan, before), *at_risk(plan, before.environment))
+        incoming = look_into(plan, before, engines, events=events, cancel=cancel)
+        linked = (*going_away(plan, before), *at_risk(plan, before.environment, known=incoming.known), *incoming.files)
         with transaction(plan, owner, linked=linked, copied=changed_in_place(plan, before.environment)) as work:
+            incoming.check()
             _run(plan, engines, owner, events, cancel)
             events(Event(kind=EventKind.PHASE, phase=Phase.VERIFY))
             after = read_inventory(plan.environment)
-            verify(plan, before, after)
             overwritten = check_overwritten(plan, before, after, work)
+            verify(plan, before, after)
             if stands:
                 check_kernel_stack(plan, after, cancel)
             work.fingerprint = after.fingerprint
@@ -128,7 +130,7 @@ def _run(plan: Plan, engines: dict[str, Engine], owner: Owner, events: EventSink
         name = step.plan.engine
         events(Event(kind=EventKind.STEP, step=number, state="started", message=name))
         with _cache_held(name, plan.environment, owner, events, cancel):
-            engines[name].apply(plan.environment, step.plan, events=_numbered(events, number), cancel=cancel)
+            engines[name].apply(plan.environment, step.plan, events=numbered(events, number), cancel=cancel)
         events(Event(kind=EventKind.STEP, step=number, state="finished", message=name))
 
 
@@ -142,11 +144,6 @@ def _cache_held(
         for folder in folders:
             stack.enter_context(cache_lock(folder, owner, events=events, cancel=cancel))
         yield
-
-
-def _numbered(events: EventSink, step: int) -> EventSink:
-    """A sink that adds the step's number, which an engine doesn't know."""
-    return lambda event: events(replace(event, step=step))
 
 
 def _files_that_go(plan: Plan, before: Inventory) -> dict[Path, bytes | None]:

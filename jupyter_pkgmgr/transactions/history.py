@@ -97,6 +97,7 @@ class Entry:
     fingerprint: str = ""
     """Of the inventory that it left: if the environment has another one now, somebody else changed it since."""
     snapshot_bytes: int = 0
+    """What the kept files take that aren't in their places any more."""
     verdict: str = ""
     """Whether its kernel had to be restarted: ``none``, ``recommended`` or ``required``; ``no-kernel`` where none
     was there to ask, ``unknown`` where it didn't tell, empty where nothing was changed. Read from its own file."""

@@ -2,9 +2,9 @@
 
 Nothing forbids two packages to bring the same file, and no tool minds: the one installed last wins. No plan tells,
 since which files a package has is known only once it has been fetched. So before a plan is applied the modules that
-its packages are known to bring are looked for, and their files are kept; afterwards the files that have come are held
-against those that were there. What was overwritten and kept comes back by a rollback or an undo. What wasn't kept
-is a reason to roll back: better no new package than an old one that is silently another.
+its packages are known to bring are looked for, and their files are kept; packages of which nothing is known are looked
+into (:mod:`.incoming`). Afterwards the files that have come are held against those that were there. What was
+overwritten and kept comes back by a rollback or an undo. What could not be foreseen is told, with what mends it.
 """
 
 # ruff: noqa: PTH112, PTH114, PTH115, PTH118, PTH119, PTH208
@@ -18,7 +18,7 @@ import sys
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +30,6 @@ from packaging.utils import canonicalize_name
 from jupyter_pkgmgr import names
 from jupyter_pkgmgr.inventory import Inventory, altered_paths, reinstall_command
 from jupyter_pkgmgr.model import Action, Ecosystem, Environment, Notice, OriginKind, Package, Plan
-from jupyter_pkgmgr.model.errors import VerificationError
 
 from .history import is_usable
 from .snapshot import BEFORE, Kept
@@ -49,9 +48,21 @@ _NAMED = 3
 # --- before: what may be overwritten -------------------------------------------------------------------------------
 
 
-def at_risk(plan: Plan, environment: Environment) -> list[str]:
-    """The files, whoever's they are, in the modules that the plan's packages bring."""
-    modules = {module for change in plan.changes if change.after for module in _modules(change.after)}
+def at_risk(plan: Plan, environment: Environment, *, known: Collection[str] = ()) -> list[str]:
+    """The files, whoever's they are, in the modules that the plan's packages bring.
+
+    Parameters
+    ----------
+    known
+        Canonical names of packages of PyPI that have been looked into, so that nothing has to be guessed of them.
+    """
+    unseen = [
+        change.after
+        for change in plan.changes
+        if change.after is not None
+        and (change.package.ecosystem is Ecosystem.CONDA or canonicalize_name(change.package.name) not in known)
+    ]
+    modules = {module for package in unseen for module in _modules(package)}
     if not modules:
         return []
     found: list[str] = []
@@ -224,29 +235,27 @@ class Overwritten:
 def check_overwritten(plan: Plan, before: Inventory, after: Inventory, work: Transaction) -> Overwritten:
     """Find files that were overwritten though no plan named them.
 
-    Raises
-    ------
-    VerificationError
-        If some of them weren't kept, and the user didn't force it; ``work.overwritten`` has them then.
+    What wasn't kept of them is no reason to roll back: the old package would stay damaged, and the new one be gone.
+    ``work.overwritten`` has it, for a rollback that has other reasons.
     """
     found = list(_overwritten(plan, before, after, work))
-    lost = [item for item in found if item.kept is None and item.old is not None]
-    if lost and not plan.request.options.force:
-        work.overwritten = tuple(item.place for item in lost)
-        raise VerificationError(
-            "; ".join(_told(lost, "has overwritten").values()),
-            reference="overwritten-files",
-            hint="--force installs it all the same",
-        )
     kept = [item for item in found if item.kept is not None]
     gone = [item for item in found if item.kept is None]
+    work.overwritten = tuple(item.place for item in gone if item.old is not None)
     return Overwritten(
         files=tuple(Path(item.path) for item in found),
-        warnings=(
-            *_warnings(kept, "now has", "%pkg undo gives them back"),
-            *_warnings(gone, "has overwritten", "they were not kept, so %pkg undo can't give them back"),
-        ),
+        warnings=(*_warnings(kept, "now has", "%pkg undo gives them back"), *_lost(gone)),
     )
+
+
+def _lost(gone: Iterable[_Overwritten]) -> Iterator[Notice]:
+    """What to do about files of which nothing was kept."""
+    why = "that could not be foreseen, so nothing was kept and %pkg undo can't mend it"
+    by_owner: dict[str, list[_Overwritten]] = defaultdict(list)
+    for item in gone:
+        by_owner[reinstall_command(item.old) if item.old else ""].append(item)
+    for command, items in by_owner.items():
+        yield from _warnings(items, "has overwritten", f"{why}; {command} does" if command else why)
 
 
 def _files(count: int) -> str:

@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from jupyter_pkgmgr.inventory import Inventory
 from jupyter_pkgmgr.model import Action, Change, Ecosystem, Environment, Package, Plan
 
-__all__ = ["changed_in_place", "going_away", "loose", "replaced"]
+__all__ = ["changed_in_place", "going_away", "loose", "moves_python", "replaced"]
 
 _SMALL = 16 * 1024
 """Bytes up to which a loose file is copied: scripts and modules are smaller, programs and libraries are not."""
@@ -31,7 +31,7 @@ def going_away(plan: Plan, before: Inventory) -> list[str]:
     for change in plan.changes:
         for package in replaced(change, before):
             packages[id(package)] = package
-    if any(_moves_python(change) for change in plan.changes):
+    if any(moves_python(change) for change in plan.changes):
         # every package without a build of its own for this Python lies in a folder that carries its version
         packages |= {id(package): package for package in before.packages if package.ecosystem is Ecosystem.CONDA}
     return [path for package in packages.values() for path in _files(package, before)]
@@ -62,7 +62,8 @@ def replaced(change: Change, before: Inventory) -> Iterator[Package]:
             yield found[0]
 
 
-def _moves_python(change: Change) -> bool:
+def moves_python(change: Change) -> bool:
+    """Whether a change brings another minor version of Python."""
     if change.package.key != (Ecosystem.CONDA, "python") or change.before is None or change.after is None:
         return False
     return change.before.version.split(".")[:2] != change.after.version.split(".")[:2]

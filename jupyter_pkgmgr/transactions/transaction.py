@@ -23,7 +23,7 @@ from jupyter_pkgmgr import process
 from jupyter_pkgmgr.model import Cancellation, Environment, EventSink, Plan
 from jupyter_pkgmgr.model.errors import CancelledError, PkgError
 
-from .history import ENTRY, Entry, Result, file_changes, prune
+from .history import ENTRY, Entry, FileChanges, Result, file_changes, prune
 from .journal import Journal, finish, is_ended, put_away, write_journal
 from .locks import Owner, prefix_lock
 from .manifest import MANIFEST, MANIFEST_CHANGES, Manifest
@@ -143,7 +143,6 @@ def _begin(
         snapshot = take(state, folder, linked=linked, copied=copied)
         for name in (MANIFEST, MANIFEST_CHANGES):
             link_or_copy(os.fspath(state.folder / name), os.fspath(folder / name))
-        entry = replace(entry, snapshot_bytes=sum(kept.size for kept in snapshot.files))
         journal = Journal(
             entry=entry,
             pid=owner.pid,
@@ -172,12 +171,24 @@ def _commit(work: Transaction) -> None:
     state, folder = work.state, work.state.of(work.id)
     after = Manifest.scan(state, known=work.manifest)
     changes = file_changes(state, folder, work.manifest, after, work.snapshot)
-    entry = replace(work.journal.entry, result=Result.COMMITTED, seconds=work.seconds, fingerprint=work.fingerprint)
+    entry = replace(
+        work.journal.entry,
+        result=Result.COMMITTED,
+        seconds=work.seconds,
+        fingerprint=work.fingerprint,
+        snapshot_bytes=_room_of(work.snapshot, changes),
+    )
     finish(state, entry, changes)
     if not work.journal.boot:
         settle(state, work.journal)
     with contextlib.suppress(OSError):  # it only saves time
         after.save(state.folder)
+
+
+def _room_of(snapshot: Snapshot, changes: FileChanges) -> int:
+    """What a snapshot takes on the disk: a link to a file that is still in its place takes nothing."""
+    gone = {*changes.replaced, *changes.removed}
+    return sum(kept.size for kept in snapshot.files if kept.place in gone)
 
 
 def _take_back(work: Transaction, error: BaseException) -> None:

@@ -17,9 +17,10 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import jupyter_pkgmgr
 from testbed.environments import kernelspec, make_venv, uv_install
-from testbed.index import Server
-from testbed.wheels import closure, repack
+from testbed.index import Server, serve
+from testbed.wheels import WheelSource, closure, repack, write_wheel
 
+from .axe import violations
 from .jupyter import KERNEL, Jupyter, serve_jupyter, set_theme
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +28,17 @@ EXTENSION = Path(jupyter_pkgmgr.__file__).parent / "labextension"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 THEIRS = ("reading 'schema'", "'filebrowser:open-path' not registered")
 """Errors of Notebook 7's own scripts; they come without our extension, too."""
+HOSTILE = WheelSource(
+    name="tb-hostile",
+    version="1.0",
+    summary="<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
+    " \x1b[31mred\x1b[0m \u202edesrever\u2066 end" + " very" * 60 + "long",
+)
+"""A package whose summary is everything that a page or a terminal might take for more than text."""
+HELD = ("tb-reload", "tb-windows", "tb-restarted", "tb-cell", "tb-axe", "tb-keys")
+"""Packages for one test each: what was never downloaded before can be held on its way."""
+KNOWN = ("beautifulsoup4", "httpx", "jinja2", "pyyaml", "requests")
+"""What everybody knows and JupyterLab needs, for the pictures."""
 PATIENCE = 30_000
 """Milliseconds for anything on a page: this machine may have much to do."""
 
@@ -52,7 +64,28 @@ def kernel_wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def jupyter(tmp_path_factory: pytest.TempPathFactory, kernel_wheels: Path, index_server: Server) -> Iterator[Jupyter]:
+def own_index(tmp_path_factory: pytest.TempPathFactory, index_folder: Path) -> Iterator[Server]:
+    """The index of the ``jupyter`` server alone."""
+    folder = tmp_path_factory.mktemp("index")
+    shutil.copytree(index_folder, folder, dirs_exist_ok=True)
+    write_wheel(folder, HOSTILE)
+    for name in HELD:
+        write_wheel(folder, WheelSource(name=name, version="1.0"))
+    for name in closure(*KNOWN):
+        repack(name, folder)
+    with serve(folder) as server:
+        yield server
+
+
+@pytest.fixture
+def index(own_index: Server) -> Iterator[Server]:
+    """The same for a test that makes it fail; it is well again afterwards."""
+    yield own_index
+    own_index.heal()
+
+
+@pytest.fixture(scope="session")
+def jupyter(tmp_path_factory: pytest.TempPathFactory, kernel_wheels: Path, own_index: Server) -> Iterator[Jupyter]:
     """One server for all tests of a worker. Its kernels see the local index and nothing of this machine's settings."""
     if not (EXTENSION / "package.json").is_file():
         pytest.skip("the front end isn't built: make front")
@@ -65,12 +98,30 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory, kernel_wheels: Path, index
         "JUPYTER_PKGMGR_PYTHON": sys.executable,
         "NO_PROXY": "127.0.0.1,localhost",
         "PIP_CONFIG_FILE": os.devnull,
-        "PIP_INDEX_URL": index_server.index_url,
+        "PIP_INDEX_URL": own_index.index_url,
         "XDG_CONFIG_DIRS": str(folder / "etc"),
     }
     kernelspec(folder / "data", KERNEL, python, display_name="A venv", extra=options)
     with serve_jupyter(folder, extension=EXTENSION, environ=environ) as running:
         yield running
+
+
+@pytest.fixture
+def new_kernel(
+    jupyter: Jupyter, kernel_wheels: Path, own_index: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., str]:
+    """Make a kernel in a new venv of the given name, with packages of the index; returns the kernel's name."""
+
+    def make(name: str, *requirements: str) -> str:
+        python = make_venv(jupyter.folder / "venvs" / name)
+        cache = tmp_path_factory.getbasetemp() / "uv-cache"
+        uv_install(python, "ipykernel", find_links=kernel_wheels, cache=cache)
+        if requirements:
+            uv_install(python, *requirements, index_url=own_index.index_url, cache=cache)
+        kernelspec(jupyter.folder / "data", name, python, display_name=f"Kernel {name}")
+        return name
+
+    return make
 
 
 @pytest.fixture
@@ -107,6 +158,21 @@ def shoot(page: Page, artefacts: Path) -> Callable[[str], None]:
             page.screenshot(path=artefacts / f"{name}-{theme}.png", animations="disabled")
 
     return take
+
+
+@pytest.fixture
+def examine(page: Page, artefacts: Path) -> Callable[[str], None]:
+    """Take a picture of the page in each theme, and let axe-core find nothing serious in the panel."""
+
+    def look(name: str) -> None:
+        found = {}
+        for theme in ("contrast", "dark", "light"):
+            set_theme(page, theme)
+            page.screenshot(path=artefacts / f"{name}-{theme}.png", animations="disabled")
+            found[theme] = violations(page, ".jpkg-Panel")
+        assert not [f"{name}, {theme}: {one}" for theme, all_ in found.items() for one in all_]
+
+    return look
 
 
 def _slug(text: str) -> str:

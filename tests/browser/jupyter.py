@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,11 @@ KERNEL = "venv"
 """Name of the kernel in a new venv."""
 TIMEOUT = 60_000
 """Milliseconds for what a kernel or a package tool does."""
-THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+THEMES = {
+    "light": "JupyterLab Light",
+    "dark": "JupyterLab Dark",
+    "contrast": "JupyterLab Dark High Contrast",
+}
 QUIET = {
     "@jupyterlab/apputils-extension/notification": {
         "checkForUpdates": False,
@@ -45,6 +49,8 @@ class Jupyter:
     token: str
     notebooks: Path
     log: Path
+    folder: Path
+    """Where everything of it is: ``data`` with the kernelspecs, ``config``."""
 
     def address(self, path: str, *, new: bool = False) -> str:
         """The address of a page, with the token; a ``new`` one of JupyterLab's has nothing open from before."""
@@ -118,7 +124,7 @@ def open_notebook(page: Page, jupyter: Jupyter, name: str, *, app: str = "lab/tr
 
 
 def set_theme(page: Page, theme: str) -> None:
-    """Change to JupyterLab's light or dark theme."""
+    """Change to JupyterLab's light, dark or high-contrast theme."""
     name = THEMES[theme]
     command = "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })"
     page.evaluate(command, name)
@@ -127,7 +133,9 @@ def set_theme(page: Page, theme: str) -> None:
 
 
 @contextlib.contextmanager
-def serve_jupyter(folder: Path, *, extension: Path, environ: Mapping[str, str]) -> Iterator[Jupyter]:
+def serve_jupyter(
+    folder: Path, *, extension: Path, environ: Mapping[str, str], options: Sequence[str] = ()
+) -> Iterator[Jupyter]:
     """Run a server on a free port of loopback, with a home of its own under ``folder``.
 
     Parameters
@@ -136,6 +144,8 @@ def serve_jupyter(folder: Path, *, extension: Path, environ: Mapping[str, str]) 
         The built front end.
     environ
         Added to the server's process environment, and thus to that of its kernels.
+    options
+        More of the server's command line.
     """
     data, config, runtime, notebooks = (folder / name for name in ("data", "config", "runtime", "notebooks"))
     for path in (data / "labextensions", config, runtime, notebooks):
@@ -145,7 +155,7 @@ def serve_jupyter(folder: Path, *, extension: Path, environ: Mapping[str, str]) 
     log = folder / "server.log"
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--ServerApp.port=0"]
     command += [f"--ServerApp.root_dir={notebooks}", "--allow-root"]
-    command += ["--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True"]
+    command += ["--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True", *options]
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     own = {
         "HOME": str(folder),
@@ -160,7 +170,7 @@ def serve_jupyter(folder: Path, *, extension: Path, environ: Mapping[str, str]) 
         )
         try:
             facts = _wait_for(process, runtime, log)
-            yield Jupyter(url=facts["url"], token=facts["token"], notebooks=notebooks, log=log)
+            yield Jupyter(url=facts["url"], token=facts["token"], notebooks=notebooks, log=log, folder=folder)
         finally:
             process.terminate()
             process.wait(60)

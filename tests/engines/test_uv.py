@@ -24,6 +24,7 @@ from jupyter_pkgmgr.model.errors import (
     PkgError,
     PolicyError,
     UnknownFormatError,
+    UnreachableError,
 )
 from testbed.environments import make_venv
 from testbed.index import serve
@@ -153,6 +154,23 @@ def test_killed_by_somebody_else(tmp_path: Path) -> None:
             "error: Unsupported editable requirement: `git+file:///x`\n  cause: Git sources cannot be editable\n",
             InvalidSpecError,
             "invalid-spec",
+        ),
+        (  # a port with the digits of a status
+            (
+                "error: Failed to fetch: http://127.0.0.1:34047/files/foo-403-py3-none-any.whl.metadata\n"
+                "  cause: error decoding response body for url (http://127.0.0.1:34047/files/foo-403-py3-none-any.whl)\n"
+                "  cause: end of file before message length reached\n"
+            ),
+            UnreachableError,
+            "unreachable",
+        ),
+        (
+            (
+                "error: Failed to fetch: http://127.0.0.1:8080/files/foo.whl\n"
+                "  cause: HTTP status client error (404 Not Found) for url (http://127.0.0.1:8080/files/foo.whl)\n"
+            ),
+            UnreachableError,
+            "url-not-found",
         ),
         ("error: something new\n  cause: for a reason\n", EngineError, "engine-failed"),
         ("", EngineError, "engine-failed"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 import sys
 import threading
@@ -53,7 +54,7 @@ async def test_an_install_from_plan_to_undo(rest: Rest, venv: Path) -> None:
     assert accepted.status == 202
     done = await rest.job(accepted.body)
     assert done["state"] == "succeeded", done["error"]
-    assert done["user"]
+    assert done["user"] == getpass.getuser(), "not the name that Jupyter makes up for a token"
 
     after = await rest.get(f"environments/{environment}/packages", headers=known)
     assert after.status == 200

@@ -27,7 +27,9 @@ export function Banners() {
         />
       )}
       {!chosen && kernel?.mismatch && <Note tone="warning">{kernel.mismatch}</Note>}
-      {!chosen && kernel?.why && <Note tone="info">{kernel.why}</Note>}
+      {!chosen && kernel?.why && (
+        <Note tone="info">{trans.__('%pkg is not available in this kernel: %1', kernel.why)}</Note>
+      )}
       {!chosen && <Verdict />}
       <Elsewhere />
     </div>
