@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 FRONT := jupyter_pkgmgr/labextension/package.json
 
-.PHONY: demo test lab browser pictures docs front dist check check-front format clean
+.PHONY: demo test slow lab browser pictures docs front dist check check-front format clean
 
 # A file of its own, made last: of a venv that failed half-way, bin/python is there.
 $(VENV)/.made:
@@ -23,7 +23,10 @@ demo: $(BIN)/.ready-demo  ## run the main job headless and print the notebooks
 	$(BIN)/python -m demo
 
 test: $(BIN)/.ready-dev  ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/browser
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/browser -m 'not slow'
+
+slow: $(BIN)/.ready-dev $(FRONT)  ## run the tests that build or install much: the wheel, Binder's steps, every benchmark
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/browser -m slow
 
 # What the front end is made of; package-lock.json says which versions.
 labextension/node_modules/.made: labextension/package-lock.json
@@ -37,8 +40,7 @@ $(FRONT): labextension/node_modules/.made $(shell find labextension/src labexten
 
 front: $(FRONT)  ## build the front end: the panel in JupyterLab, and the widget's
 
-lab: $(BIN)/.ready-lab $(FRONT)  ## the same notebooks in JupyterLab, with the panel
-	$(BIN)/jupyter-builder develop --overwrite .
+lab: $(BIN)/.ready-demo $(FRONT)  ## the same notebooks in JupyterLab, with the panel
 	$(BIN)/python -m demo --lab
 
 browser: $(BIN)/.ready-browser $(FRONT)  ## run the tests in a real browser (Debian's chromium)
@@ -67,5 +69,5 @@ format: $(BIN)/.ready-dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .artefacts build dist
+	rm -rf $(VENV) .benchmarks .demo .pytest_cache .mypy_cache .ruff_cache .artefacts build dist
 	rm -rf labextension/node_modules labextension/lib jupyter_pkgmgr/labextension jupyter_pkgmgr/widget/static
