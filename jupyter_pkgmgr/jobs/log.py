@@ -69,6 +69,8 @@ class EventLog:
         self._changed = threading.Condition()
         self._events: dict[int, LogEvent] = {}
         self._by_key: dict[str, int] = {}
+        self._since: dict[str, int] = {}
+        """By a display's key, the number under which it came first: its place among the others."""
         self._bytes = 0
         self._first = 1
         self._last = 0
@@ -93,6 +95,9 @@ class EventLog:
 
     def _insert(self, document: dict[str, Any]) -> LogEvent:
         number, key = document["number"], _key(document)
+        if key is not None and document["type"] == "display":
+            document.setdefault("since", self._since.setdefault(key, number))
+            self._since[key] = document["since"]
         event = LogEvent(number, document, msgspec.json.encode(document), key)
         if key is not None:
             self._remove(self._by_key.get(key, 0))

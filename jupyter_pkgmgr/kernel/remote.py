@@ -229,9 +229,10 @@ class _Job:
                 self._stop.wait(PAUSE)
                 continue
             last_heard = time.monotonic()
-            for event in page["events"]:
+            # A display that was replaced meanwhile still belongs where it came first.
+            for event in sorted(page["events"], key=lambda event: event.get("since", event["number"])):
                 self._messages.put(event)
-                after = event["number"]
+                after = max(after, event["number"])
             if page["job"]["ended"] and not page["events"]:
                 self._messages.put(_last_word(page["job"]))
                 return

@@ -116,6 +116,9 @@ class Progress:
                 self._update(number, line)
 
     def _update(self, number: int, line: _Line) -> None:
+        for earlier in self._lines:  # what a later step does ahead must not put its line first
+            if earlier < number and earlier not in self._shown:
+                self._update(earlier, self._lines[earlier])
         self._shown[number] = time.monotonic()
         self._show(f"step-{number}", self._render(number, line))
 

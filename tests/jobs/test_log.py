@@ -177,3 +177,14 @@ def test_listeners_hear_everything_in_order() -> None:
 def test_only_what_can_be_a_log_is_restored(documents: list[dict[str, Any]]) -> None:
     with pytest.raises(ValueError, match="no event may follow"):
         EventLog().restore(documents, first=1)
+
+
+def test_a_display_keeps_the_place_where_it_came_first() -> None:
+    log = EventLog()
+    for key in ("plan", "step-0", "step-1", "step-0"):
+        log.add("display", key=key, data={})
+    assert [(event["key"], event["number"], event["since"]) for event in log.read().events] == [
+        ("plan", 1, 1),
+        ("step-1", 3, 3),
+        ("step-0", 4, 2),
+    ]

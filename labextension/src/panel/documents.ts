@@ -248,7 +248,7 @@ export interface IEvent {
 export type JobEvent = { number: number; time: string } & (
   | { type: 'state'; state: JobState }
   | { type: 'event'; event: IEvent }
-  | { type: 'display'; key: string; data: Record<string, unknown> }
+  | { type: 'display'; key: string; since?: number; data: Record<string, unknown> }
   | { type: 'result'; result: unknown }
   | { type: 'error'; error: IError & { text?: string; html?: string } }
 );
