@@ -34,7 +34,7 @@ def begin_install(page: Page, jupyter: Jupyter, index: Server, kernel: str) -> P
 
 
 SAVED = """() => window.jupyterapp.serviceManager.workspaces.fetch('default')
-    .then(({ data }) => JSON.stringify(data).includes('"jupyter-pkgmgr-panel"'))"""
+    .then(({ data }) => data['layout-restorer:data']?.left?.current === 'jupyter-pkgmgr-panel')"""
 
 
 def layout_is_saved(page: Page) -> None:
