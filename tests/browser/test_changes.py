@@ -311,6 +311,7 @@ def test_the_status_bar_says_when_something_happens(
     busy = status.get_by_role("img", name="status: packages are being changed")
     expect(busy).to_be_visible(timeout=TIMEOUT)
     shoot("status-busy")
+    expect(busy).to_be_visible()  # still
     index.heal()
     expect(busy).to_have_count(0, timeout=TIMEOUT)
     shows_version(panel, "tb-pure", "2.0")

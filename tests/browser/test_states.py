@@ -34,7 +34,7 @@ def begin_install(page: Page, jupyter: Jupyter, index: Server, kernel: str) -> P
 
 
 SAVED = """() => window.jupyterapp.serviceManager.workspaces.fetch('default')
-    .then(({ data }) => JSON.stringify(data).includes('"jupyter-pkgmgr-panel"'))"""
+    .then(({ data }) => data['layout-restorer:data']?.left?.current === 'jupyter-pkgmgr-panel')"""
 
 
 def layout_is_saved(page: Page) -> None:
@@ -182,6 +182,7 @@ def r_kernel(jupyter: Jupyter, testbed: Path, conda_channel: Channel) -> str:
     )
     (jupyter.folder / ".condarc").write_text(f"channels: [{conda_channel.url}]\n", encoding="utf-8")
     interpreter = prefix / "bin" / "R"
+    interpreter.parent.mkdir(exist_ok=True)
     interpreter.write_text(f"#!{sys.executable}\n{KERNEL_OF_R}", encoding="utf-8")
     interpreter.chmod(0o755)
     argv = [str(interpreter), "-f", "{connection_file}"]
@@ -264,7 +265,7 @@ def test_the_widget_needs_no_labextension_of_ours(
     page: Page, jupyter: Jupyter, new_kernel: NewKernel, examine: Examine
 ) -> None:
     kernel = new_kernel("nothing-of-ours")
-    assert not list((jupyter.folder / "venvs" / kernel).rglob("*widget*"))
+    assert not list((jupyter.folder / "venvs" / kernel).glob("lib/python*/site-packages/*widget*"))
     notebook = open_notebook(page, jupyter, jupyter.write("widget-alone.ipynb", "%pkg panel", kernel=kernel))
     expect(page.get_by_role("tab", name="Packages")).to_have_count(0)
     panel = Panel(page, notebook.run(0))

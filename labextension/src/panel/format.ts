@@ -79,7 +79,10 @@ export function shortUrl(location: string): string {
     return location;
   }
   const [, host = '', path = ''] = url;
-  return host === 'pypi.tld' || host === 'files.pythonhosted.tld' ? 'PyPI' : path || host;
+  if (host === 'pypi.tld' || host === 'files.pythonhosted.tld') {
+    return 'PyPI';
+  }
+  return path.replace(/(^|\/)simple$/, '') || host; // all indexes end in it
 }
 
 export function versions({ action, before, after }: IChange): string {

@@ -251,7 +251,7 @@ describe('other states', () => {
       })
     );
     await act(() => model.followKernel('kernel-2'));
-    expect(screen.getByText(/1 change waits for/)).toBeDefined();
+    expect(screen.getByText(/1 change waits for analysis/)).toBeDefined();
     await user.click(screen.getByRole('button', { name: 'Go there' }));
     expect(await screen.findByRole('heading', { name: 'analysis' })).toBeDefined();
     expect(screen.getByRole('button', { name: '1 change' })).toBeDefined();

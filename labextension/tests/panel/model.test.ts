@@ -79,7 +79,9 @@ describe('following the kernel', () => {
     await model.followKernel('kernel-2');
     expect(model.session.state.environment?.id).toBe(teaching.id);
     expect(model.changes.state.cart).toEqual([]);
-    expect(model.changes.state.elsewhere).toEqual([{ environment: analysis.id, count: 1 }]);
+    expect(model.changes.state.elsewhere).toEqual([
+      { environment: analysis.id, name: 'analysis', count: 1 }
+    ]);
     await model.followKernel('kernel-1');
     expect(model.changes.state.cart.map(({ name }) => name)).toEqual(['rich']);
     expect(model.changes.state.elsewhere).toEqual([]);

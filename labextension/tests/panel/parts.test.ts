@@ -4,7 +4,7 @@ import type { Cart, IPending } from '../../src/panel/cart';
 import { find, put, requests, take } from '../../src/panel/cart';
 import { understand } from '../../src/panel/command-text';
 import type { IEvent, JobEvent } from '../../src/panel/documents';
-import { bytes, moment, safeLink, seconds, versions } from '../../src/panel/format';
+import { bytes, moment, safeLink, seconds, shortUrl, versions } from '../../src/panel/format';
 import { NamesIndex, normalize } from '../../src/panel/names';
 import { advance, downloaded, nothingYet, together } from '../../src/panel/progress';
 import { english } from '../../src/panel/translation';
@@ -254,6 +254,16 @@ describe('progress', () => {
 });
 
 describe('words', () => {
+  it.each([
+    ['https://pypi.tld/simple/', 'PyPI'],
+    ['https://user:secret@mirror.example/simple', 'mirror.example'],
+    ['https://mirror.example/team/simple/', 'team'],
+    ['https://conda.anaconda.org/conda-forge', 'conda-forge'],
+    ['conda-forge', 'conda-forge']
+  ])('%s is called %s', (location, text) => {
+    expect(shortUrl(location)).toBe(text);
+  });
+
   it.each([
     [0, '0 B'],
     [999, '999 B'],

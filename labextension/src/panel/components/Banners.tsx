@@ -69,10 +69,9 @@ function Verdict() {
 function Elsewhere() {
   const { changes, session, trans } = useModel();
   const { elsewhere } = useStore(changes);
-  const { environments } = useStore(session);
   return (
     <>
-      {elsewhere.map(({ environment, count }) => (
+      {elsewhere.map(({ environment, name, count }) => (
         <Note
           key={environment}
           tone="info"
@@ -84,8 +83,7 @@ function Elsewhere() {
             '%1 change waits for %2',
             '%1 changes wait for %2',
             count,
-            environments?.find(({ id }) => id === environment)?.name ??
-              trans.__('another environment')
+            name || trans.__('another environment')
           )}
         </Note>
       ))}

@@ -10,8 +10,8 @@ export interface IChangesState {
   environment: string | null;
   /** What was collected for the environment that is shown. */
   cart: Cart;
-  /** Environments that are not shown, for which changes wait: id and how many. */
-  elsewhere: readonly { environment: string; count: number }[];
+  /** Environments that are not shown, for which changes wait: id, name and how many. */
+  elsewhere: readonly { environment: string; name: string; count: number }[];
   phase: 'idle' | 'planning' | 'review' | 'applying';
   /** What is being planned or applied, in the words of who asked. */
   title: string;
@@ -41,6 +41,7 @@ export class Changes extends Store<IChangesState> {
   readonly #context: IContext;
   readonly #jobs: Jobs;
   readonly #carts = new Map<string, Cart>();
+  readonly #names = new Map<string, string>();
   #decide: ((decision: Decision) => void) | null = null;
 
   constructor(context: IContext, jobs: Jobs) {
@@ -62,7 +63,10 @@ export class Changes extends Store<IChangesState> {
   }
 
   /** Show another environment; what was collected for this one stays until its environment is shown again. */
-  open(environment: string | null): void {
+  open(environment: string | null, name = ''): void {
+    if (environment !== null) {
+      this.#names.set(environment, name);
+    }
     const cart = environment === null ? [] : (this.#carts.get(environment) ?? []);
     this.set({ environment, cart, error: null, outcome: '' });
     this.#count();
@@ -259,7 +263,11 @@ export class Changes extends Store<IChangesState> {
   #count(): void {
     const elsewhere = [...this.#carts]
       .filter(([environment]) => environment !== this.state.environment)
-      .map(([environment, cart]) => ({ environment, count: cart.length }));
+      .map(([environment, cart]) => ({
+        environment,
+        name: this.#names.get(environment) ?? '',
+        count: cart.length
+      }));
     if (elsewhere.length || this.state.elsewhere.length) {
       this.set({ elsewhere });
     }

@@ -182,7 +182,7 @@ export class PanelModel extends Store<IPanelState> {
     this.search.open(environment);
     this.history.open(environment);
     this.doctor.open(environment);
-    this.changes.open(environment);
+    this.changes.open(environment, this.session.state.environment?.name);
     void this.packages.open(environment);
     void this.jobs.open(environment);
     this.#load(this.state.tab);
