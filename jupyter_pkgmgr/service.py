@@ -131,6 +131,7 @@ class PackageService:
         self._engines = dict(engines or default_engines())
         self._face = face
         self._sources = Sources(self._reader, self.policy)
+        self._user = ""
         self._job = ""
 
     def __enter__(self) -> Self:
@@ -144,10 +145,13 @@ class PackageService:
         self._sources.close()
         self._reader.close()
 
-    def on_behalf(self, *, face: str, job: str = "") -> PackageService:
-        """The same service, engines included, for work that the history is to ascribe to this face and this job."""
+    def on_behalf(self, *, user: str = "", face: str, job: str = "") -> PackageService:
+        """The same service, engines included, for work that the history is to ascribe to this user, face and job.
+
+        Without a ``user`` it is the one that this process runs as.
+        """
         other = copy.copy(self)
-        other._face, other._job = face, job  # noqa: SLF001  an object of this very class
+        other._user, other._face, other._job = user, face, job  # noqa: SLF001  an object of this very class
         return other
 
     def tools(self) -> tuple[EngineInfo, ...]:
@@ -159,7 +163,7 @@ class PackageService:
         return tuple(found)
 
     def _owner(self, command: str = "") -> Owner:
-        return Owner.here(face=self._face, command=command, job=self._job)
+        return Owner.here(user=self._user, face=self._face, command=command, job=self._job)
 
     # --- change ----------------------------------------------------------------------------------------------------
 

@@ -94,4 +94,5 @@ class Call:
 
     def service(self, job: str = "") -> PackageService:
         """The service, working for this caller."""
-        return self.parts.service.on_behalf(face=self.caller.face, job=job)
+        user = "" if self.caller.kernel else self.caller.user  # a kernel runs as whoever runs the server
+        return self.parts.service.on_behalf(user=user, face=self.caller.face, job=job)

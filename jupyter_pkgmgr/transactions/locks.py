@@ -88,12 +88,12 @@ class Owner:
     """The job that it is part of, where there is one."""
 
     @classmethod
-    def here(cls, *, face: str = "", command: str = "", job: str = "") -> Owner:
-        """The running process, now."""
+    def here(cls, *, user: str = "", face: str = "", command: str = "", job: str = "") -> Owner:
+        """The running process, now; ``user`` where it works for somebody else than the one it runs as."""
         return cls(
             pid=os.getpid(),
             host=socket.gethostname(),
-            user=_user(),
+            user=user or _user(),
             face=face,
             command=redact(command),
             started=datetime.now(UTC).isoformat(timespec="seconds"),

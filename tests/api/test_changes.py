@@ -41,6 +41,7 @@ def test_a_plan_is_made_looked_at_and_applied(client: Client) -> None:
     assert applied["result"]["fingerprint"] == client.get("environments/{env}/packages")["fingerprint"]
     assert client.versions()["tb-pure"] == "1.0"
     [entry] = client.get("environments/{env}/history")["entries"]
+    assert entry["user"] == "me", "the identity that asked, not the one that the server runs as"
     assert entry["id"] == applied["result"]["transaction"]
     assert entry["job"] == applied["id"]
     assert entry["face"] == "panel"
