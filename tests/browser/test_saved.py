@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from .jupyter import Jupyter, open_notebook
 
@@ -35,8 +35,8 @@ def test_a_saved_notebook_still_shows_the_outcome(
     page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
     expect(page.get_by_role("contentinfo")).to_contain_text("No Kernel")
     page.goto("about:blank")
-    started: list[str] = []
-    page.on("request", lambda request: request.method == "POST" and started.append(request.url))
+    sent: list[Request] = []
+    page.on("request", lambda request: sent.append(request))  # noqa: PLW0108  no built-in function is taken
     page.goto(jupyter.address(f"lab/tree/{path.name}", new=True))
     page.get_by_role("dialog").get_by_role("button", name="No Kernel").click()
     expect(notebook.output(1)).to_contain_text("Installed tb-pure 2.0")
@@ -46,4 +46,5 @@ def test_a_saved_notebook_still_shows_the_outcome(
     for number in range(len(cells)):
         expect(notebook.output(number).get_by_role("button")).to_have_count(0)
     shoot("saved")
-    assert not [url for url in started if "/pkgmgr/" in url or "/api/kernels" in url]
+    posted = [request.url for request in sent if request.method == "POST"]
+    assert not [url for url in posted if "/pkgmgr/" in url or "/api/kernels" in url]
