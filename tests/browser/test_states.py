@@ -37,6 +37,13 @@ SAVED = """() => window.jupyterapp.serviceManager.workspaces.fetch('default')
     .then(({ data }) => data['layout-restorer:data']?.left?.current === 'jupyter-pkgmgr-panel')"""
 
 
+@pytest.fixture
+def no_layout(jupyter: Jupyter) -> None:
+    """No layout of a test before is left: JupyterLab forgets it on the page at once, but writes that later."""
+    for path in (jupyter.folder / "config" / "lab").glob("workspaces/*"):
+        path.unlink()
+
+
 def layout_is_saved(page: Page) -> None:
     """JupyterLab writes its layout a moment after a change of it."""
     page.wait_for_function(SAVED)
@@ -62,6 +69,7 @@ def shows_that_it_is_done(panel: Panel, package: str) -> None:
 # --- jobs go on, whoever looks --------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("no_layout")
 def test_a_reload_in_mid_job_loses_nothing(
     page: Page, jupyter: Jupyter, index: Server, new_kernel: NewKernel, examine: Examine
 ) -> None:
@@ -216,9 +224,7 @@ def test_an_index_that_is_down_is_told_in_a_sentence(
     panel.search("tb-al")
     expect(panel.row("tb-alpha")).to_be_visible()
     index.fail("*", "503")
-    layout_is_saved(page)
-    page.reload()
-    panel = side_panel(page)
+    panel = open_panel(page, jupyter, name)
     expect(panel.installed("tb-alpha")).to_be_visible()
     panel.search("tb-al")
     expect(panel.row("tb-alpha")).to_be_visible()  # from what the index said before
@@ -293,14 +299,3 @@ def test_the_text_of_a_package_is_text(page: Page, jupyter: Jupyter, new_kernel:
     assert page.evaluate("window.hacked") is None
     width = panel.node.evaluate("node => [node.scrollWidth, node.clientWidth]")
     assert width[0] <= width[1]
-
-
-# --- the layout -----------------------------------------------------------------------------------------------------
-
-
-def test_the_panel_is_open_again_after_a_reload(page: Page, jupyter: Jupyter, new_kernel: NewKernel) -> None:
-    panel = open_panel(page, jupyter, jupyter.write("layout.ipynb", "1", kernel=new_kernel("layout")))
-    expect(panel.row("ipykernel")).to_be_visible()
-    layout_is_saved(page)
-    page.reload()
-    expect(side_panel(page).row("ipykernel")).to_be_visible()
