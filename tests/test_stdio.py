@@ -284,12 +284,14 @@ def test_a_long_poll_keeps_nobody_waiting(child: Child, index_folder: Path) -> N
         [environment] = ask(child, 1, "GET", "environments", facts=child.facts)["body"]["environments"]
         command = {"command": f"install tb-pure -i {server.index_url}"}
         job = ask(child, 2, "POST", f"environments/{environment['id']}/plans", command)["body"]["id"]
-        query = {"after": "2", "wait": "30"}
-        child.send(id=3, method="api", params={"method": "GET", "path": f"jobs/{job}/events", "query": query})
-        assert ask(child, 4, "GET", f"jobs/{job}")["body"]["state"] in ("queued", "running")
+        while not server.paths():  # from now on it hangs, and nothing more happens
+            time.sleep(0.01)
+        query = {"after": str(ask(child, 3, "GET", f"jobs/{job}")["body"]["last"]), "wait": "30"}
+        child.send(id=4, method="api", params={"method": "GET", "path": f"jobs/{job}/events", "query": query})
+        assert ask(child, 5, "GET", f"jobs/{job}")["body"]["state"] in ("queued", "running")
         assert child.process.stdin is not None
         child.process.stdin.close()
         page = child.answer()
-        assert page["id"] == 3
+        assert page["id"] == 4
         assert page["result"]["body"]["job"]["id"] == job
         child.process.wait(timeout=60)
