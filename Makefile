@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Which of the tests in a browser: all take some minutes.
+BROWSER ?= tests/browser
 FRONT := jupyter_pkgmgr/labextension/package.json
 
 .PHONY: demo test slow lab browser pictures docs front dist check check-front format clean
@@ -25,8 +27,8 @@ demo: $(BIN)/.ready-demo  ## run the main job headless and print the notebooks
 test: $(BIN)/.ready-dev  ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/browser -m 'not slow'
 
-slow: $(BIN)/.ready-dev $(FRONT)  ## run the tests that build or install much: the wheel, Binder's steps, every benchmark
-	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/browser -m slow
+slow: $(BIN)/.ready-dev $(FRONT)  ## run the tests that build or install much: the wheel, Binder's steps
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/binder tests/packaging
 
 # What the front end is made of; package-lock.json says which versions.
 labextension/node_modules/.made: labextension/package-lock.json
@@ -44,7 +46,7 @@ lab: $(BIN)/.ready-demo $(FRONT)  ## the same notebooks in JupyterLab, with the 
 	$(BIN)/python -m demo --lab
 
 browser: $(BIN)/.ready-browser $(FRONT)  ## run the tests in a real browser (Debian's chromium)
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest $(BROWSER)
 
 pictures: $(BIN)/.ready-browser $(FRONT)  ## take the README's pictures anew
 	JUPYTER_PKGMGR_PICTURES=docs/_static $(BIN)/python -m pytest tests/browser/test_pictures.py

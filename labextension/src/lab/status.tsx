@@ -82,7 +82,7 @@ class PackageStatus extends ReactWidget {
     return (
       <StatusItem
         manager={this._manager}
-        running={this._running.size}
+        running={[...this._running.values()].filter(one => one === this._environment).length}
         open={this._open}
         trans={this._trans}
       />
@@ -93,26 +93,24 @@ class PackageStatus extends ReactWidget {
     const environment = this._manager.session.state.environment?.id ?? null;
     if (environment !== this._environment) {
       this._environment = environment;
-      this._running.clear();
       this.update();
     }
     this.activeChanged.emit();
   }
 
   private _onJob(_: unknown, event: { job: string; environment: string; state: string }): void {
-    if (event.environment === this._environment) {
-      if (isEnded({ state: event.state as JobState })) {
-        this._running.delete(event.job);
-      } else {
-        this._running.add(event.job);
-      }
-      this.update();
+    if (isEnded({ state: event.state as JobState })) {
+      this._running.delete(event.job);
+    } else {
+      this._running.set(event.job, event.environment);
     }
+    this.update();
   }
 
   private readonly _end: () => void;
   private _environment: string | null = null;
-  private readonly _running = new Set<string>();
+  /** Jobs that run, with their environments: an event may come before it is known which one is shown. */
+  private readonly _running = new Map<string, string>();
 }
 
 export const status: JupyterFrontEndPlugin<void> = {
