@@ -85,7 +85,7 @@ class Progress:
         """Say how the step that runs ended if not by finishing: nothing must look as if it went on."""
         with self._lock:
             for number, line in self._lines.items():
-                if line.state == "started":
+                if line.state == "started" or (not line.state and number in self._shown):  # some work comes ahead
                     line.state = state
                     self._show(f"step-{number}", self._render(number, line))
 
