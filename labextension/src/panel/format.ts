@@ -79,7 +79,7 @@ export function shortUrl(location: string): string {
     return location;
   }
   const [, host = '', path = ''] = url;
-  if (host === 'pypi.tld' || host === 'files.pythonhosted.tld') {
+  if (host.startsWith('pypi.')) {
     return 'PyPI';
   }
   return path.replace(/(^|\/)simple$/, '') || host; // all indexes end in it

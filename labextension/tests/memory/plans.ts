@@ -3,7 +3,7 @@ import type { IChange, IPackage, IPlan } from '../../src/panel/documents';
 import { planOf } from './server';
 
 export const conda = (location = 'conda-forge') => ({ kind: 'channel' as const, location });
-export const pypi = { kind: 'index' as const, location: 'https://pypi.tld/simple' };
+export const pypi = { kind: 'index' as const, location: 'https://pypi.example/simple' };
 
 export function one(
   name: string,

@@ -42,7 +42,7 @@ export const analysis: IEnvironment = {
   kernelspecs: ['analysis'],
   settings: [
     ['channels', 'conda-forge (from ~/.condarc)'],
-    ['index-url', 'https://pypi.tld/simple (default)']
+    ['index-url', 'https://pypi.example/simple (default)']
   ]
 };
 

@@ -255,7 +255,7 @@ describe('progress', () => {
 
 describe('words', () => {
   it.each([
-    ['https://pypi.tld/simple/', 'PyPI'],
+    ['https://pypi.example/simple/', 'PyPI'],
     ['https://user:secret@mirror.example/simple', 'mirror.example'],
     ['https://mirror.example/team/simple/', 'team'],
     ['https://conda.anaconda.org/conda-forge', 'conda-forge'],
