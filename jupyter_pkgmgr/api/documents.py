@@ -12,8 +12,9 @@ from typing import Any
 
 from jupyter_pkgmgr.commands import parse_line
 from jupyter_pkgmgr.inventory import Inventory, Problem
-from jupyter_pkgmgr.model import SCHEMA, Change, Environment, Notice, Outcome, Package, Plan, Step, to_json
+from jupyter_pkgmgr.model import SCHEMA, Change, Environment, Outcome, Package, Plan, to_json
 from jupyter_pkgmgr.model.errors import PkgError
+from jupyter_pkgmgr.render.parts import change_part, notice_part, package_part, step_part
 from jupyter_pkgmgr.render.rendered import clean
 from jupyter_pkgmgr.service import Details, Entry, PackageVersions
 
@@ -27,7 +28,6 @@ __all__ = [
     "document",
     "entry_document",
     "environment_document",
-    "notice_document",
     "outcome_document",
     "package_document",
     "plan_document",
@@ -90,17 +90,7 @@ def _language(environment: Environment) -> str:
 
 def package_document(package: Package) -> dict[str, Any]:
     """``IPackage``."""
-    return {
-        "name": clean(package.name),
-        "version": clean(package.version),
-        "ecosystem": package.ecosystem.value,
-        "build": clean(package.build),
-        "origin": to_json(package.origin),
-        "source": clean(package.source),
-        "requested": package.requested,
-        "summary": clean(package.summary),
-        "size": package.size,
-    }
+    return {**package_part(package), "requested": package.requested, "summary": clean(package.summary)}
 
 
 def row_document(package: Package, inventory: Inventory) -> dict[str, Any]:
@@ -137,25 +127,9 @@ def versions_document(versions: PackageVersions) -> dict[str, Any]:
 # --- plans ---------------------------------------------------------------------------------------------------------
 
 
-def notice_document(notice: Notice) -> dict[str, Any]:
-    """``INotice``."""
-    return {
-        "reference": notice.reference,
-        "message": clean(notice.message),
-        "hint": notice.hint and clean(notice.hint),
-        "packages": [clean(name) for name in notice.packages],
-    }
-
-
 def change_document(change: Change) -> dict[str, Any]:
     """``IChange``."""
-    return {
-        "action": change.action.value,
-        "before": package_document(change.before) if change.before else None,
-        "after": package_document(change.after) if change.after else None,
-        "requested": change.requested,
-        "reason": clean(change.reason),
-    }
+    return change_part(change, package=package_document)
 
 
 def plan_document(kept: KeptPlan) -> dict[str, Any]:
@@ -166,23 +140,13 @@ def plan_document(kept: KeptPlan) -> dict[str, Any]:
         "environment": kept.environment,
         "command": clean(plan.request.command),
         "fingerprint": plan.fingerprint,
-        "steps": [_step_document(step) for step in plan.steps],
+        "steps": [step_part(step, package=package_document) for step in plan.steps],
         "satisfied": [package_document(package) for package in plan.satisfied],
-        "warnings": [notice_document(notice) for notice in plan.warnings],
-        "blockers": [notice_document(notice) for notice in plan.blockers],
+        "warnings": [notice_part(notice) for notice in plan.warnings],
+        "blockers": [notice_part(notice) for notice in plan.blockers],
         "download_size": download_size(plan),
         "undoes": [entry.id for entry in kept.undo.entries] if kept.undo else [],
         "review": _review_document(plan),
-    }
-
-
-def _step_document(step: Step) -> dict[str, Any]:
-    return {
-        "engine": step.plan.engine,
-        "engine_version": step.plan.engine_version,
-        "ecosystem": step.plan.ecosystem.value,
-        "reason": clean(step.reason),
-        "changes": [change_document(change) for change in step.plan.changes],
     }
 
 
@@ -198,7 +162,7 @@ def outcome_document(outcome: Outcome) -> dict[str, Any]:
         "seconds": round(outcome.seconds, 3),
         "fingerprint": outcome.fingerprint,
         "changes": [change_document(change) for change in outcome.changes],
-        "warnings": [notice_document(notice) for notice in outcome.warnings],
+        "warnings": [notice_part(notice) for notice in outcome.warnings],
     }
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jupyter_pkgmgr.model import Action, Change, Environment, Notice, Outcome, Package, Plan, Step, to_json
+from jupyter_pkgmgr.model import Action, Change, Environment, Notice, Outcome, Package, Plan, Step
 
+from .parts import change_part, notice_part, package_part, step_part
 from .rendered import Rendered, block, clean, columns, esc, muted, plain, table
 
 __all__ = [
@@ -81,43 +82,11 @@ def plan_part(plan: Plan) -> dict[str, Any]:
         "id": plan.id,
         "environment": describe_environment(plan.environment),
         "command": clean(plan.request.command),
-        "steps": [
-            {
-                "engine": step.plan.engine,
-                "engine_version": step.plan.engine_version,
-                "ecosystem": step.plan.ecosystem.value,
-                "reason": clean(step.reason),
-                "changes": [change_part(change) for change in step.plan.changes],
-            }
-            for step in plan.steps
-        ],
-        "satisfied": [_package_part(package) for package in plan.satisfied],
-        "warnings": to_json(plan.warnings),
-        "blockers": to_json(plan.blockers),
+        "steps": [step_part(step) for step in plan.steps],
+        "satisfied": [package_part(package) for package in plan.satisfied],
+        "warnings": [notice_part(notice) for notice in plan.warnings],
+        "blockers": [notice_part(notice) for notice in plan.blockers],
         "undoes": [],
-    }
-
-
-def change_part(change: Change) -> dict[str, Any]:
-    """One change, as a front end shows it."""
-    return {
-        "action": change.action.value,
-        "before": _package_part(change.before) if change.before else None,
-        "after": _package_part(change.after) if change.after else None,
-        "requested": change.requested,
-        "reason": clean(change.reason),
-    }
-
-
-def _package_part(package: Package) -> dict[str, Any]:
-    return {
-        "name": clean(package.name),
-        "version": clean(package.version),
-        "ecosystem": package.ecosystem.value,
-        "build": clean(package.build),
-        "origin": to_json(package.origin),
-        "source": clean(package.source),
-        "size": package.size,
     }
 
 

@@ -142,6 +142,8 @@ export interface INotice {
   message: string;
   hint: string | null;
   packages: string[];
+  /** Who decided that, or why, where it isn't obvious. */
+  note?: string | null;
 }
 
 /** One package inside a plan; a plan may tell more of it. */

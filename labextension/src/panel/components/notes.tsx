@@ -82,6 +82,7 @@ export function Notices({ tone, notices }: { tone: Tone; notices: readonly INoti
       {notices.map((notice, index) => (
         <Note key={index} tone={tone}>
           <p className="jpkg-Note-message">{notice.message}</p>
+          {notice.note && <p>{notice.note}</p>}
           {notice.hint && (
             <p className="jpkg-Note-hint">
               <span>{trans.__('Next:')}</span> <code>{notice.hint}</code>
