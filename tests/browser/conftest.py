@@ -35,7 +35,7 @@ HOSTILE = WheelSource(
     " \x1b[31mred\x1b[0m \u202edesrever\u2066 end" + " very" * 60 + "long",
 )
 """A package whose summary is everything that a page or a terminal might take for more than text."""
-HELD = ("tb-reload", "tb-windows", "tb-restarted", "tb-cell", "tb-axe", "tb-keys")
+HELD = ("tb-reload", "tb-windows", "tb-restarted", "tb-cell", "tb-axe", "tb-keys", "tb-status")
 """Packages for one test each: what was never downloaded before can be held on its way."""
 KNOWN = ("beautifulsoup4", "httpx", "jinja2", "pyyaml", "requests")
 """What everybody knows and JupyterLab needs, for the pictures."""

@@ -97,7 +97,7 @@ def test_what_runs_is_accessible(
     panel.tab("Changes")
     job = node.get_by_role("region", name="Jobs").get_by_role("article")
     job.get_by_role("button", name="Log").click()
-    expect(job.locator("pre")).to_contain_text("uv")
+    expect(job.locator("pre")).to_contain_text("Resolved 1 package")
     examine("running")
     panel.busy.get_by_role("button", name="Cancel").click()
     expect(job).to_contain_text("cancelled", timeout=TIMEOUT)

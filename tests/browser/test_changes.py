@@ -306,15 +306,15 @@ def test_the_status_bar_says_when_something_happens(
     panel = start(page, jupyter, new_kernel("status"))
     status = page.get_by_role("contentinfo").get_by_role("button", name=re.compile("^status"))
     index.fail(WHEELS, "hold")
-    panel.install("tb-pure")
-    expect(panel.node.get_by_role("group", name="Applying: tb-pure")).to_be_visible(timeout=TIMEOUT)
+    panel.install("tb-status")
+    expect(panel.node.get_by_role("group", name="Applying: tb-status")).to_be_visible(timeout=TIMEOUT)
     busy = status.get_by_role("img", name="status: packages are being changed")
     expect(busy).to_be_visible(timeout=TIMEOUT)
     shoot("status-busy")
     expect(busy).to_be_visible()  # still
     index.heal()
     expect(busy).to_have_count(0, timeout=TIMEOUT)
-    shows_version(panel, "tb-pure", "2.0")
+    shows_version(panel, "tb-status", "1.0")
 
 
 # --- the doctor ----------------------------------------------------------------------------------------------------

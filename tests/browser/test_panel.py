@@ -37,7 +37,7 @@ def test_the_palette_opens_the_panel(page: Page, jupyter: Jupyter) -> None:
 
 
 def test_the_status_bar_names_the_environment_and_opens_the_panel(page: Page, jupyter: Jupyter, shoot: Shoot) -> None:
-    open_notebook(page, jupyter, jupyter.write("status.ipynb", "1"))
+    open_notebook(page, jupyter, jupyter.write("status-bar.ipynb", "1"))
     item = page.get_by_role("contentinfo").get_by_role("button", name=re.compile(r"\bvenv$"))
     expect(item).to_be_visible()
     shoot("status")

@@ -33,8 +33,13 @@ def begin_install(page: Page, jupyter: Jupyter, index: Server, kernel: str) -> P
     return panel
 
 
-SAVED = """() => window.jupyterapp.serviceManager.workspaces.fetch('default')
-    .then(({ data }) => data['layout-restorer:data']?.left?.current === 'jupyter-pkgmgr-panel')"""
+IS_SAVED = """async () => {
+    const read = () => window.jupyterapp.serviceManager.workspaces.fetch('default');
+    const shown = async () => (await read()).data['layout-restorer:data']?.left?.current;
+    while (await shown() !== 'jupyter-pkgmgr-panel') {
+        await new Promise(resolve => setTimeout(resolve, 100));
+    }
+}"""
 
 
 @pytest.fixture
@@ -45,8 +50,8 @@ def no_layout(jupyter: Jupyter) -> None:
 
 
 def layout_is_saved(page: Page) -> None:
-    """JupyterLab writes its layout a moment after a change of it."""
-    page.wait_for_function(SAVED)
+    """JupyterLab writes its layout a moment after a change of it. (``wait_for_function`` awaits no promise.)"""
+    page.evaluate(IS_SAVED)
 
 
 def shows_the_running_job(panel: Panel) -> None:
@@ -56,7 +61,7 @@ def shows_the_running_job(panel: Panel) -> None:
     expect(job.get_by_role("progressbar")).to_be_visible()
     log = job.get_by_role("button", name="Log")
     log.click()
-    expect(job.locator("pre")).to_contain_text("uv")
+    expect(job.locator("pre")).to_contain_text("Resolved 1 package")
 
 
 def shows_that_it_is_done(panel: Panel, package: str) -> None:
@@ -64,6 +69,18 @@ def shows_that_it_is_done(panel: Panel, package: str) -> None:
     expect(panel.node.get_by_role("region", name="Jobs")).to_contain_text(f"{package} 1.0")
     expect(panel.node.get_by_role("progressbar")).to_have_count(0)
     expect(panel.installed(package)).to_be_visible()
+
+
+# --- the layout -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_layout")
+def test_the_panel_is_open_again_after_a_reload(page: Page, jupyter: Jupyter, new_kernel: NewKernel) -> None:
+    panel = open_panel(page, jupyter, jupyter.write("layout.ipynb", "1", kernel=new_kernel("layout")))
+    expect(panel.row("ipykernel")).to_be_visible()
+    layout_is_saved(page)
+    page.goto(jupyter.address("lab"))
+    expect(side_panel(page).row("ipykernel")).to_be_visible()
 
 
 # --- jobs go on, whoever looks --------------------------------------------------------------------------------------
@@ -149,14 +166,14 @@ def test_the_panel_follows_a_change_of_kernel_and_keeps_what_waits(
 def test_a_notebook_without_a_kernel_gets_a_choice(
     page: Page, jupyter: Jupyter, new_kernel: NewKernel, examine: Examine
 ) -> None:
-    name = jupyter.write("none.ipynb", "1", kernel=new_kernel("chosen"))
+    name = jupyter.write("none.ipynb", "1", kernel=new_kernel("picked"))
     panel = open_panel(page, jupyter, name)
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
     choice = panel.node.get_by_role("region", name="Environments")
     expect(choice).to_contain_text("No kernel is current")
     examine("chooser")
-    choice.get_by_role("button", name="chosen").click()
+    choice.get_by_role("button", name="picked").click()
     expect(panel.row("ipykernel")).to_be_visible()
 
 
