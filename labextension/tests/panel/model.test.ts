@@ -355,6 +355,18 @@ describe('a change', () => {
     expect(restart).toHaveBeenCalledWith('kernel-1');
     expect(model.session.state.verdict).toBeNull();
   });
+
+  it('brings a verdict of the server, which counts until the server says otherwise', async () => {
+    const kernel = server.world.kernels['kernel-1'];
+    const verdict = { level: 'recommended', modules: ['numpy'], text: 'numpy changed' } as const;
+    Object.assign(kernel ?? {}, { verdict });
+    await model.session.refresh();
+    expect(model.session.state.verdict?.level).toBe('recommended');
+    await model.session.restarted(); // the page heard of it before the server did
+    Object.assign(kernel ?? {}, { verdict: null });
+    await model.session.refresh();
+    expect(model.session.state.verdict).toBeNull();
+  });
 });
 
 describe('jobs', () => {

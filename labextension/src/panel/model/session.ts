@@ -34,6 +34,8 @@ export class Session extends Store<ISessionState> {
   readonly #connecting = new Latest();
   readonly #following = new Latest();
   readonly #listing = new Latest();
+  /** What was applied here asks of the kernel; the server's own verdict is in the kernel's document. */
+  #applied: IVerdict | null = null;
   #choice: string | null = null;
 
   constructor(context: IContext) {
@@ -74,6 +76,7 @@ export class Session extends Store<ISessionState> {
       return;
     }
     this.#choice = null;
+    this.#applied = null;
     this.set({ kernelId, kernel: null, chosen: false, choosing: false, verdict: null });
     await this.refresh();
   }
@@ -118,11 +121,13 @@ export class Session extends Store<ISessionState> {
 
   /** A verdict that came with the result of a job. */
   addVerdict(verdict: IVerdict): void {
-    this.set({ verdict: together(this.state.verdict, verdict) });
+    this.#applied = together(this.#applied, verdict);
+    this.set({ verdict: together(this.state.kernel?.verdict ?? null, this.#applied) });
   }
 
   /** The kernel began anew: nothing that was loaded is loaded any more. */
   async restarted(): Promise<void> {
+    this.#applied = null;
     this.set({ verdict: null });
     await this.refresh();
   }
@@ -184,8 +189,7 @@ export class Session extends Store<ISessionState> {
     const id = this.#choice ?? kernel?.environment ?? null;
     const environment = id === null ? null : await service.environment(id, signal);
     signal.throwIfAborted();
-    const verdict =
-      this.#choice === null ? together(kernel?.verdict ?? null, this.state.verdict) : null;
+    const verdict = this.#choice === null ? together(kernel?.verdict ?? null, this.#applied) : null;
     this.set({ kernel, environment, error: null, verdict });
     if (environment === null) {
       await this.#list();
