@@ -13,13 +13,14 @@ from testbed.index import serve
 
 from .jupyter import Jupyter, open_notebook
 
-Shoot = Callable[[str], None]
+Examine = Callable[..., None]
+OUTPUT = ".jpkg-Output"
 HOSTILE = '<img src=x onerror="window.hacked = 1"><script>window.hacked = 1</script>'
 
 
 @pytest.mark.parametrize("app", ["lab/tree", "notebooks"])
 def test_an_install_shows_plan_progress_result_and_verdict(
-    page: Page, jupyter: Jupyter, shoot: Shoot, app: str
+    page: Page, jupyter: Jupyter, examine: Examine, app: str
 ) -> None:
     install, remove = "%pkg install tb-extra[more] tb-cli", "%pkg remove tb-pure tb-extra tb-cli"
     notebook = open_notebook(page, jupyter, jupyter.write(f"install-{app[:3]}.ipynb", install, remove), app=app)
@@ -29,18 +30,18 @@ def test_an_install_shows_plan_progress_result_and_verdict(
     expect(plan).to_contain_text("3 to install")
     expect(output.get_by_text("Installed tb-cli 1.0, tb-extra 1.0 and 1 dependency")).to_be_visible()
     expect(output.get_by_text("no restart needed")).to_be_visible()
-    shoot(f"output-install-{app[:3]}")
+    examine(f"output-install-{app[:3]}", OUTPUT)
     expect(notebook.run(1)).to_contain_text("Removed")
 
 
-def test_a_changed_module_that_is_loaded_asks_for_a_restart(page: Page, jupyter: Jupyter, shoot: Shoot) -> None:
+def test_a_changed_module_that_is_loaded_asks_for_a_restart(page: Page, jupyter: Jupyter, examine: Examine) -> None:
     cells = ("%pkg install tb-alpha==1.0", "import tb_alpha", "%pkg install tb-alpha==2.0", "tb_alpha.__version__")
     notebook = open_notebook(page, jupyter, jupyter.write("restart.ipynb", *cells))
     for number in range(2):
         notebook.run(number)
     output = notebook.run(2)
     expect(output.get_by_text("restart the kernel to use what changed: tb_alpha is loaded")).to_be_visible()
-    shoot("output-restart")
+    examine("output-restart", OUTPUT)
     output.get_by_role("button", name="Restart kernel…").click()
     page.get_by_role("button", name="Confirm Kernel Restart").click()
     expect(output.get_by_role("button", name="Restart kernel…")).to_have_count(0)
@@ -48,12 +49,12 @@ def test_a_changed_module_that_is_loaded_asks_for_a_restart(page: Page, jupyter:
     expect(notebook.run(3)).to_contain_text("2.0")
 
 
-def test_a_missing_module_is_installed_by_a_button(page: Page, jupyter: Jupyter, shoot: Shoot) -> None:
+def test_a_missing_module_is_installed_by_a_button(page: Page, jupyter: Jupyter, examine: Examine) -> None:
     notebook = open_notebook(page, jupyter, jupyter.write("missing.ipynb", "import six"))
     hint = notebook.run(0)
     button = hint.get_by_role("button", name="Install six")
     expect(button).to_have_attribute("title", "%pkg install six")
-    shoot("output-hint")
+    examine("output-hint", OUTPUT)
     button.click()
     notebook.wait(0)
     expect(notebook.cell(0)).to_contain_text("%pkg install six")
@@ -61,7 +62,7 @@ def test_a_missing_module_is_installed_by_a_button(page: Page, jupyter: Jupyter,
     expect(notebook.run(1)).not_to_contain_text("ModuleNotFoundError")
 
 
-def test_progress_can_be_cancelled(page: Page, jupyter: Jupyter, shoot: Shoot, index_folder: Path) -> None:
+def test_progress_can_be_cancelled(page: Page, jupyter: Jupyter, examine: Examine, index_folder: Path) -> None:
     with serve(index_folder) as slow:
         slow.fail("*.whl", "stall")
         cell = f"%pkg install --index-url {slow.index_url} tb-pure==1.1"
@@ -70,14 +71,14 @@ def test_progress_can_be_cancelled(page: Page, jupyter: Jupyter, shoot: Shoot, i
         cancel = notebook.output(0).get_by_role("button", name="Cancel")
         expect(cancel).to_be_visible()
         expect(notebook.output(0).get_by_role("progressbar")).to_be_visible()
-        shoot("output-progress")
+        examine("output-progress", OUTPUT)
         cancel.click()
         notebook.wait(0)
         expect(notebook.output(0)).to_contain_text("stopped")
         expect(cancel).to_have_count(0)
 
 
-def test_an_error_is_short(page: Page, jupyter: Jupyter, shoot: Shoot) -> None:
+def test_an_error_is_short(page: Page, jupyter: Jupyter, shoot: Callable[[str], None]) -> None:
     notebook = open_notebook(page, jupyter, jupyter.write("error.ipynb", "%pkg install tb-left tb-right"))
     output = notebook.run(0)
     expect(output).to_contain_text("hint:")
@@ -85,7 +86,7 @@ def test_an_error_is_short(page: Page, jupyter: Jupyter, shoot: Shoot) -> None:
     shoot("output-error")
 
 
-def test_what_a_notebook_brings_is_text(page: Page, jupyter: Jupyter, shoot: Shoot) -> None:
+def test_what_a_notebook_brings_is_text(page: Page, jupyter: Jupyter, examine: Examine) -> None:
     """Of a saved notebook nothing is run, nothing offers a button, and an unknown document shows its text."""
     change = {"action": "upgrade", "requested": True, "reason": HOSTILE}
     change |= {
@@ -117,5 +118,5 @@ def test_what_a_notebook_brings_is_text(page: Page, jupyter: Jupyter, shoot: Sho
     expect(output.get_by_text(HOSTILE).first).to_be_visible()
     expect(output.get_by_text("text of 4")).to_be_visible()
     expect(output.get_by_role("button")).to_have_count(0)
-    shoot("output-hostile")
+    examine("output-hostile", OUTPUT)
     assert page.evaluate("window.hacked") is None

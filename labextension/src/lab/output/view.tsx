@@ -130,7 +130,7 @@ function Step({ step, trans }: { step: IShownStep; trans: ITranslation }) {
     ...shown.filter(change => !change.requested)
   ];
   return (
-    <div className="jpkg-Output-step">
+    <div className="jpkg-Output-step" tabIndex={0}>
       <div className="jpkg-Output-engine">
         {step.engine}
         {step.reason && <span className="jpkg-Output-muted"> {step.reason}</span>}
