@@ -9,11 +9,11 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 import jupyter_pkgmgr
 from testbed.environments import kernelspec, make_venv, uv_install
@@ -35,12 +35,27 @@ HOSTILE = WheelSource(
     " \x1b[31mred\x1b[0m \u202edesrever\u2066 end" + " very" * 60 + "long",
 )
 """A package whose summary is everything that a page or a terminal might take for more than text."""
-HELD = ("tb-reload", "tb-windows", "tb-restarted", "tb-cell", "tb-axe", "tb-keys", "tb-status")
-"""Packages for one test each: what was never downloaded before can be held on its way."""
+ONCE = (
+    *("axe", "cancelled", "cell", "down-503", "down-reset", "fails", "keys", "lost"),
+    *("reload", "restarted", "status", "windows"),
+)
+"""Packages (``tb-…``) for one test each: what was never downloaded before can be held on its way."""
 KNOWN = ("beautifulsoup4", "httpx", "jinja2", "pyyaml", "requests")
 """What everybody knows and JupyterLab needs, for the pictures."""
+VIEWPORT: ViewportSize = {"width": 1280, "height": 860}
 PATIENCE = 30_000
 """Milliseconds for anything on a page: this machine may have much to do."""
+FAILED = pytest.StashKey[bool]()
+"""Whether a test has failed, for what is told of it at its end."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember a failure ("Making test result information available in fixtures", pytest's documentation)."""
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +67,16 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         options = ["--no-sandbox"] if os.geteuid() == 0 else []
         yield playwright.chromium.launch(executable_path=executable, args=options)
+
+
+@pytest.fixture(scope="session")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One for all tests of a worker: JupyterLab's scripts are loaded and compiled once."""
+    context = browser.new_context(viewport=VIEWPORT, locale="en")
+    context.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    yield context
+    context.close()
 
 
 @pytest.fixture(scope="session")
@@ -69,8 +94,8 @@ def own_index(tmp_path_factory: pytest.TempPathFactory, index_folder: Path) -> I
     folder = tmp_path_factory.mktemp("index")
     shutil.copytree(index_folder, folder, dirs_exist_ok=True)
     write_wheel(folder, HOSTILE)
-    for name in HELD:
-        write_wheel(folder, WheelSource(name=name, version="1.0"))
+    for name in ONCE:
+        write_wheel(folder, WheelSource(name=f"tb-{name}", version="1.0"))
     for name in closure(*KNOWN):
         repack(name, folder)
     with serve(folder) as server:
@@ -85,7 +110,9 @@ def index(own_index: Server) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def jupyter(tmp_path_factory: pytest.TempPathFactory, kernel_wheels: Path, own_index: Server) -> Iterator[Jupyter]:
+def jupyter_server(
+    tmp_path_factory: pytest.TempPathFactory, kernel_wheels: Path, own_index: Server
+) -> Iterator[Jupyter]:
     """One server for all tests of a worker. Its kernels see the local index and nothing of this machine's settings."""
     if not (EXTENSION / "package.json").is_file():
         pytest.skip("the front end isn't built: make front")
@@ -107,6 +134,13 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory, kernel_wheels: Path, own_i
 
 
 @pytest.fixture
+def jupyter(jupyter_server: Jupyter) -> Iterator[Jupyter]:
+    """The server, on which no kernel of another test runs."""
+    yield jupyter_server
+    jupyter_server.shut_down_kernels()
+
+
+@pytest.fixture
 def new_kernel(
     jupyter: Jupyter, kernel_wheels: Path, own_index: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., str]:
@@ -125,18 +159,22 @@ def new_kernel(
 
 
 @pytest.fixture
-def page(browser: Browser, request: pytest.FixtureRequest, artefacts: Path) -> Iterator[Page]:
-    """A page in a browser that has never been here. An error in a script fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 860}, locale="en")
-    context.set_default_timeout(PATIENCE)
-    expect.set_options(timeout=PATIENCE)
+def page(context: BrowserContext, jupyter: Jupyter, request: pytest.FixtureRequest, artefacts: Path) -> Iterator[Page]:
+    """A page in a browser that knows nothing of a test before. An error in a script fails the test.
+
+    It is closed before the kernels of ``jupyter`` go.
+    """
     opened = context.new_page()
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(f"{error}\n{error.stack}"))
     yield opened
-    if request.session.testsfailed:
-        opened.screenshot(path=artefacts / f"failed-{_slug(request.node.name)}.png")
-    context.close()
+    if FAILED in request.node.stash:
+        name = f"failed-{_slug(request.node.name)}"
+        opened.screenshot(path=artefacts / f"{name}.png")
+        shutil.copyfile(jupyter.log, artefacts / f"{name}.log")
+    for one in context.pages:
+        one.close()
+    context.clear_cookies()
     assert not [error for error in errors if not any(known in error for known in THEIRS)]
 
 
@@ -161,15 +199,16 @@ def shoot(page: Page, artefacts: Path) -> Callable[[str], None]:
 
 
 @pytest.fixture
-def examine(page: Page, artefacts: Path) -> Callable[[str], None]:
-    """Take a picture of the page in each theme, and let axe-core find nothing serious in the panel."""
+def examine(page: Page, artefacts: Path) -> Callable[..., None]:
+    """Take a picture of the page in light and dark, and let axe-core find nothing serious in any theme."""
 
-    def look(name: str) -> None:
+    def look(name: str, part: str = ".jpkg-Panel") -> None:
         found = {}
         for theme in ("contrast", "dark", "light"):
             set_theme(page, theme)
-            page.screenshot(path=artefacts / f"{name}-{theme}.png", animations="disabled")
-            found[theme] = violations(page, ".jpkg-Panel")
+            if theme != "contrast":
+                page.screenshot(path=artefacts / f"{name}-{theme}.png", animations="disabled")
+            found[theme] = violations(page, part)
         assert not [f"{name}, {theme}: {one}" for theme, all_ in found.items() for one in all_]
 
     return look

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,17 @@ class Jupyter:
         }
         (self.notebooks / name).write_text(json.dumps(document), encoding="utf-8")
         return name
+
+    def shut_down_kernels(self) -> None:
+        """End all kernels, and their notebooks' sessions with them."""
+        for kernel in json.loads(self._ask("GET", "api/kernels")):
+            self._ask("DELETE", f"api/kernels/{kernel['id']}")
+
+    def _ask(self, method: str, path: str) -> bytes:
+        headers = {"Authorization": f"token {self.token}"}
+        request = urllib.request.Request(self.url + path, method=method, headers=headers)  # noqa: S310  on loopback
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
+            return bytes(answer.read())
 
 
 @dataclass

@@ -13,7 +13,7 @@ from .jupyter import TIMEOUT, Jupyter, Notebook, open_notebook
 from .panel import Panel, open_panel, side_panel
 
 NewKernel = Callable[..., str]
-Examine = Callable[[str], None]
+Examine = Callable[..., None]
 Hear = Callable[[str], None]
 STOPS = 60
 """More presses of Tab than there are stops in the panel."""
@@ -97,7 +97,7 @@ def test_what_runs_is_accessible(
     panel.tab("Changes")
     job = node.get_by_role("region", name="Jobs").get_by_role("article")
     job.get_by_role("button", name="Log").click()
-    expect(job.locator("pre")).to_contain_text("Resolved 1 package")
+    expect(job.locator("pre")).to_contain_text("Resolved 1 package")  # which is what uv says
     examine("running")
     panel.busy.get_by_role("button", name="Cancel").click()
     expect(job).to_contain_text("cancelled", timeout=TIMEOUT)

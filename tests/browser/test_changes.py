@@ -16,6 +16,7 @@ from .jupyter import TIMEOUT, Jupyter, Notebook
 from .panel import Panel, open_panel
 
 Shoot = Callable[[str], None]
+Examine = Callable[..., None]
 NewKernel = Callable[..., str]
 WHEELS = "/files/*.whl"
 
@@ -237,7 +238,7 @@ def test_cancel_in_mid_download_leaves_all_as_it_was(
     panel = start(page, jupyter, new_kernel("cancelled", "tb-alpha==1.0"))
     before = files(jupyter, "cancelled")
     index.fail(WHEELS, "stall")
-    panel.search("pip install tb-pure==1.0 tb-alpha==1.1").press("Enter")
+    panel.search("pip install tb-cancelled tb-alpha==1.1").press("Enter")
     applying = panel.node.get_by_role("group", name=re.compile("^Applying"))
     expect(applying.get_by_role("progressbar")).to_be_visible(timeout=TIMEOUT)
     shoot("change-downloading")
@@ -246,6 +247,23 @@ def test_cancel_in_mid_download_leaves_all_as_it_was(
     shoot("change-cancelled")
     assert files(jupyter, "cancelled") == before
     shows_version(panel, "tb-alpha", "1.0")
+
+
+def test_what_fails_half_way_is_explained_and_leaves_all_as_it_was(
+    page: Page, jupyter: Jupyter, index: Server, new_kernel: NewKernel, examine: Examine
+) -> None:
+    panel = start(page, jupyter, new_kernel("fails", "tb-alpha==1.0"))
+    before = files(jupyter, "fails")
+    index.fail("/files/tb_fails*.whl", "garbage")
+    panel.search("pip install tb-fails tb-alpha==1.1").press("Enter")
+    panel.tab("Changes")
+    job = panel.node.get_by_role("region", name="Jobs").get_by_role("article")
+    expect(job).to_contain_text("failed", timeout=TIMEOUT)
+    expect(job).to_contain_text("tb-fails")
+    expect(panel.node).not_to_contain_text("Traceback")
+    examine("change-failed")
+    assert files(jupyter, "fails") == before
+    expect(panel.installed("tb-alpha")).to_contain_text("1.0")
 
 
 # --- and back ------------------------------------------------------------------------------------------------------
@@ -321,7 +339,7 @@ def test_the_status_bar_says_when_something_happens(
 
 
 def test_what_the_doctor_finds_is_mended_by_its_button(
-    page: Page, jupyter: Jupyter, new_kernel: NewKernel, shoot: Shoot
+    page: Page, jupyter: Jupyter, new_kernel: NewKernel, examine: Examine
 ) -> None:
     panel = start(page, jupyter, new_kernel("ill", "tb-alpha==1.0"))
     module = site_packages(jupyter, "ill") / "tb_alpha" / "__init__.py"
@@ -331,8 +349,8 @@ def test_what_the_doctor_finds_is_mended_by_its_button(
     panel.node.get_by_role("button", name="Examine", exact=True).click()
     finding = panel.node.get_by_role("list", name="Problems").get_by_role("listitem").filter(has_text="tb-alpha")
     expect(finding).to_be_visible(timeout=TIMEOUT)
-    shoot("doctor-finding")
+    examine("doctor-finding")
     finding.get_by_role("button", name=re.compile("^Mend")).click()
     expect(finding).to_have_count(0, timeout=TIMEOUT)
-    shoot("doctor-mended")
+    examine("doctor-mended")
     assert module.read_bytes() == before

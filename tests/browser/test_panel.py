@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
-from .jupyter import Jupyter, open_notebook
+from .jupyter import TIMEOUT, Jupyter, open_notebook
+from .panel import side_panel
 
 Shoot = Callable[[str], None]
 
@@ -52,9 +53,13 @@ def test_without_a_kernel_there_is_a_choice(page: Page, jupyter: Jupyter, shoot:
     shoot("panel-chooser")
 
 
-def test_notebook_7_shows_the_panel(page: Page, jupyter: Jupyter, shoot: Shoot) -> None:
-    open_notebook(page, jupyter, jupyter.write("seven.ipynb", "1"), app="notebooks")
+def test_notebook_7_shows_the_panel(page: Page, jupyter: Jupyter, new_kernel: Callable[..., str], shoot: Shoot) -> None:
+    open_notebook(page, jupyter, jupyter.write("seven.ipynb", "1", kernel=new_kernel("seven")), app="notebooks")
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_role("menuitem", name="Packages of This Kernel").click()
-    shows_the_kernels_environment(page)
+    seven = side_panel(page)
+    expect(seven.node).to_contain_text("seven")
+    expect(seven.row("ipykernel")).to_be_visible()
     shoot("panel-notebook")
+    seven.install("six")
+    expect(seven.installed("six")).to_be_visible(timeout=TIMEOUT)

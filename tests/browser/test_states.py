@@ -13,15 +13,18 @@ from playwright.sync_api import Page, expect
 
 from testbed.channel import Channel
 from testbed.environments import conda_environment, kernelspec
-from testbed.index import Server
+from testbed.index import Fault, Server
 
+from .axe import violations
 from .conftest import EXTENSION
-from .jupyter import TIMEOUT, Jupyter, Notebook, open_notebook, serve_jupyter
+from .jupyter import TIMEOUT, Jupyter, Notebook, open_notebook, serve_jupyter, set_theme
 from .panel import Panel, open_panel, side_panel
 
-Examine = Callable[[str], None]
+Examine = Callable[..., None]
 NewKernel = Callable[..., str]
 WHEELS = "/files/*.whl"
+RESOLVED = "Resolved 1 package"
+"""What uv writes before it downloads."""
 
 
 def begin_install(page: Page, jupyter: Jupyter, index: Server, kernel: str) -> Panel:
@@ -50,18 +53,18 @@ def no_layout(jupyter: Jupyter) -> None:
 
 
 def layout_is_saved(page: Page) -> None:
-    """JupyterLab writes its layout a moment after a change of it. (``wait_for_function`` awaits no promise.)"""
+    """JupyterLab writes its layout a moment after a change of it; ``wait_for_function`` awaits no promise."""
     page.evaluate(IS_SAVED)
 
 
-def shows_the_running_job(panel: Panel) -> None:
+def shows_the_running_job(panel: Panel, says: str) -> None:
     panel.tab("Changes")
     job = panel.node.get_by_role("region", name="Jobs").get_by_role("article")
     expect(job).to_contain_text("running")
     expect(job.get_by_role("progressbar")).to_be_visible()
     log = job.get_by_role("button", name="Log")
     log.click()
-    expect(job.locator("pre")).to_contain_text("Resolved 1 package")
+    expect(job.locator("pre")).to_contain_text(says)
 
 
 def shows_that_it_is_done(panel: Panel, package: str) -> None:
@@ -94,7 +97,7 @@ def test_a_reload_in_mid_job_loses_nothing(
     layout_is_saved(page)
     page.reload()
     panel = side_panel(page)  # open again, as it was
-    shows_the_running_job(panel)
+    shows_the_running_job(panel, RESOLVED)
     examine("job-running")
     index.heal()
     shows_that_it_is_done(panel, "tb-reload")
@@ -106,7 +109,7 @@ def test_a_second_window_follows_the_same_job(
     first = begin_install(page, jupyter, index, new_kernel("windows"))
     second = page.context.new_page()
     panel = open_panel(second, jupyter, "windows.ipynb")
-    shows_the_running_job(panel)
+    shows_the_running_job(panel, RESOLVED)
     index.heal()
     shows_that_it_is_done(panel, "tb-windows")
     shows_that_it_is_done(first, "tb-windows")
@@ -119,7 +122,7 @@ def test_a_job_outlives_a_restart_of_its_kernel(
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_role("menuitem", name=re.compile("^Restart Kernel…")).click()
     page.get_by_role("button", name="Confirm Kernel Restart").click()
-    shows_the_running_job(panel)
+    shows_the_running_job(panel, RESOLVED)
     index.heal()
     shows_that_it_is_done(panel, "tb-restarted")
     expect(Notebook(page).run(0)).to_contain_text("42")
@@ -131,7 +134,7 @@ def test_a_job_of_a_cell_is_shown(page: Page, jupyter: Jupyter, index: Server, n
     panel = open_panel(page, jupyter, name)
     notebook = Notebook(page)
     notebook.start(0)
-    shows_the_running_job(panel)
+    shows_the_running_job(panel, "tb-cell")
     index.heal()
     notebook.wait(0)
     shows_that_it_is_done(panel, "tb-cell")
@@ -205,7 +208,7 @@ def r_kernel(jupyter: Jupyter, testbed: Path, conda_channel: Channel) -> str:
         cache=testbed / "cache",
         specs=["tb-data", "tb-old"],
     )
-    (jupyter.folder / ".condarc").write_text(f"channels: [{conda_channel.url}]\n", encoding="utf-8")
+    (prefix / ".condarc").write_text(f"channels: [{conda_channel.url}]\n", encoding="utf-8")
     interpreter = prefix / "bin" / "R"
     interpreter.parent.mkdir(exist_ok=True)
     interpreter.write_text(f"#!{sys.executable}\n{KERNEL_OF_R}", encoding="utf-8")
@@ -233,25 +236,46 @@ def test_a_kernel_in_another_language_has_conda_packages_alone(
 # --- an index, a server, an extension that isn't there --------------------------------------------------------------
 
 
-def test_an_index_that_is_down_is_told_in_a_sentence(
-    page: Page, jupyter: Jupyter, index: Server, new_kernel: NewKernel, examine: Examine
+@pytest.mark.parametrize(
+    ("fault", "said"), [("503", "answered 503 Service Unavailable"), ("reset", "can't be reached")]
+)
+def test_an_index_that_is_not_there_is_told_in_a_sentence(
+    page: Page, jupyter: Jupyter, index: Server, new_kernel: NewKernel, examine: Examine, fault: Fault, said: str
 ) -> None:
-    name = jupyter.write("down.ipynb", "1", kernel=new_kernel("down", "tb-alpha==1.0"))
+    """Its server is down, or there is no network at all."""
+    name = jupyter.write(f"down-{fault}.ipynb", "1", kernel=new_kernel(f"down-{fault}", "tb-alpha==1.0"))
     panel = open_panel(page, jupyter, name)
     panel.search("tb-al")
     expect(panel.row("tb-alpha")).to_be_visible()
-    index.fail("*", "503")
+    index.fail("*", fault)
     panel = open_panel(page, jupyter, name)
     expect(panel.installed("tb-alpha")).to_be_visible()
     panel.search("tb-al")
     expect(panel.row("tb-alpha")).to_be_visible()  # from what the index said before
-    details = panel.find("tb-cli")  # of which it never said anything but the name
-    expect(details).to_contain_text("answered 503 Service Unavailable")
+    details = panel.find(f"tb-down-{fault}")  # of which it never said anything but the name
+    expect(details).to_contain_text(said)
     expect(panel.node).not_to_contain_text("Traceback")
-    examine("index-down")
+    examine(f"index-down-{fault}")
     index.heal()
     details.get_by_role("button", name="Try again").click()
     expect(details.get_by_role("button", name="Install", exact=True)).to_be_visible()
+
+
+def test_a_page_that_loses_the_server_finds_it_again(
+    page: Page, jupyter: Jupyter, index: Server, new_kernel: NewKernel, artefacts: Path
+) -> None:
+    """As often as it happens, with the job that goes on meanwhile."""
+    panel = begin_install(page, jupyter, index, new_kernel("lost"))
+    for theme in ("dark", "light"):
+        set_theme(page, theme)
+        page.context.set_offline(offline=True)
+        expect(panel.node).to_contain_text("The server does not answer", timeout=TIMEOUT)
+        page.screenshot(path=artefacts / f"server-lost-{theme}.png", animations="disabled")
+        assert not violations(page, ".jpkg-Panel")
+        page.context.set_offline(offline=False)
+        expect(panel.node).not_to_contain_text("The server does not answer", timeout=TIMEOUT)
+    index.heal()
+    shows_that_it_is_done(panel, "tb-lost")
 
 
 @pytest.fixture
