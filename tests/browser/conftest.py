@@ -126,6 +126,7 @@ def jupyter_server(
         "NO_PROXY": "127.0.0.1,localhost",
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_INDEX_URL": own_index.index_url,
+        "UV_HTTP_TIMEOUT": "600",  # seconds: what is held is held as long as a test needs
         "XDG_CONFIG_DIRS": str(folder / "etc"),
     }
     kernelspec(folder / "data", KERNEL, python, display_name="A venv", extra=options)
@@ -160,9 +161,9 @@ def new_kernel(
 
 @pytest.fixture
 def page(context: BrowserContext, jupyter: Jupyter, request: pytest.FixtureRequest, artefacts: Path) -> Iterator[Page]:
-    """A page in a browser that knows nothing of a test before. An error in a script fails the test.
+    """A page of the test's own, which is closed before the kernels of ``jupyter`` go.
 
-    It is closed before the kernels of ``jupyter`` go.
+    An error in a script fails the test.
     """
     opened = context.new_page()
     errors: list[str] = []
