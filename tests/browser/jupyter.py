@@ -19,8 +19,8 @@ from playwright.sync_api import Locator, Page, expect
 
 __all__ = ["KERNEL", "Jupyter", "Notebook", "open_notebook", "serve_jupyter", "set_theme"]
 
-START_TIMEOUT = 120.0
-"""Seconds for a server to come up on a machine that has other things to do."""
+SERVER_TIMEOUT = 120.0
+"""Seconds for a server to come up, or to go down, on a machine that has other things to do."""
 KERNEL = "venv"
 """Name of the kernel in a new venv."""
 TIMEOUT = 60_000
@@ -185,7 +185,7 @@ def serve_jupyter(
             yield Jupyter(url=facts["url"], token=facts["token"], notebooks=notebooks, log=log, folder=folder)
         finally:
             process.terminate()
-            process.wait(60)
+            process.wait(SERVER_TIMEOUT)
 
 
 def _write_settings(config: Path) -> None:
@@ -197,7 +197,7 @@ def _write_settings(config: Path) -> None:
 
 def _wait_for(process: subprocess.Popen[bytes], runtime: Path, log: Path) -> dict[str, Any]:
     """What the server says of itself, as soon as it listens."""
-    deadline = time.monotonic() + START_TIMEOUT
+    deadline = time.monotonic() + SERVER_TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):  # being written
             return dict(json.loads((runtime / f"jpserver-{process.pid}.json").read_text(encoding="utf-8")))

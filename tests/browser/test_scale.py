@@ -83,6 +83,7 @@ def large(tmp_path_factory: pytest.TempPathFactory, kernel_wheels: Path, index_f
         }
         with serve_jupyter(folder, extension=EXTENSION, environ=environ) as running:
             yield running
+            running.shut_down_kernels()
 
 
 SEEN = """node => {
