@@ -16,8 +16,17 @@ export interface IFollow {
 
 /** Seconds that one request waits for an event; the server allows 30. */
 const WAIT = 25;
-const FIRST_PAUSE = 500;
-const LONGEST_PAUSE = 10_000;
+/** Milliseconds between looks at a job when nothing answers. */
+const LOST = { first: 500, longest: 10_000 };
+/** Milliseconds between looks at a job that can't be waited for. */
+const LOOK = { first: 100, longest: 2000 };
+/**
+ * How many requests of this page wait for events at once.
+ *
+ * A browser opens six connections to a server, for all of its windows: who waits in each of them stops everything else.
+ */
+const WAITING = 1;
+let waiting = 0;
 
 /**
  * Follow a job until it has ended and every event was read.
@@ -26,37 +35,68 @@ const LONGEST_PAUSE = 10_000;
  * Rejects with an `AbortError` when the signal says so, or with the server's refusal (a job that is gone).
  */
 export async function followJob(
-  service: Pick<IPackageService, 'events'>,
+  service: Events,
   id: string,
   { signal, after = 0, onPage, onLost, sleep = pause }: IFollow
 ): Promise<IJob> {
   let known = after;
-  let pauseNext = 0;
+  let isLost = false;
+  let isNext = true;
+  let idle = 0;
   for (;;) {
     signal.throwIfAborted();
+    const waits = isNext && !isLost && waiting < WAITING;
     let page: IJobEvents;
     try {
-      page = await service.events(id, known, pauseNext ? 0 : WAIT, signal);
+      page = await (waits
+        ? longPoll(service, id, known, signal)
+        : look(service, id, known, signal));
     } catch (error) {
       if (!(error instanceof ServiceError) || error.kind !== 'unreachable') {
         throw error;
       }
+      idle = isLost ? next(idle, LOST) : LOST.first;
+      isLost = true;
       onLost(true);
-      pauseNext = Math.min(pauseNext * 2 || FIRST_PAUSE, LONGEST_PAUSE);
-      await sleep(pauseNext, signal);
+      await sleep(idle, signal);
       continue;
     }
-    if (pauseNext) {
-      pauseNext = 0;
+    if (isLost) {
+      isLost = false;
+      idle = 0;
       onLost(false);
     }
     const fresh = page.events.filter(event => event.number > known);
     known = fresh.at(-1)?.number ?? known;
+    isNext = page.job.position === 0;
     onPage({ ...page, events: fresh });
     if (isEnded(page.job) && (known >= page.job.last || fresh.length === 0)) {
       return page.job;
     }
+    if (!waits) {
+      idle = fresh.length ? LOOK.first : next(idle, LOOK);
+      await sleep(idle, signal);
+    }
   }
+}
+
+type Events = Pick<IPackageService, 'events'>;
+
+async function longPoll(service: Events, id: string, known: number, signal: AbortSignal) {
+  waiting += 1;
+  try {
+    return await service.events(id, known, WAIT, signal);
+  } finally {
+    waiting -= 1;
+  }
+}
+
+function look(service: Events, id: string, known: number, signal: AbortSignal) {
+  return service.events(id, known, 0, signal);
+}
+
+function next(pause: number, { first, longest }: typeof LOOK): number {
+  return Math.min(pause * 2 || first, longest);
 }
 
 /** Wait; rejects with the signal's reason as soon as it is aborted. */

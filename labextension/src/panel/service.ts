@@ -238,6 +238,9 @@ function parameters(values: Record<string, string | number | null | undefined>):
   return text && `?${text}`;
 }
 
+/** No connection; proxies that reach no server; JupyterHub, whose server of this user has stopped (424). */
+const NOBODY = [0, 424, 502, 503, 504];
+
 interface IBody {
   schema?: number;
   error?: Partial<IError> & { message: string };
@@ -248,11 +251,11 @@ interface IBody {
 function read(response: ITransportResponse): unknown {
   const { status } = response;
   const body = (typeof response.body === 'object' ? response.body : null) as IBody | null;
+  if (body?.schema === SCHEMA && status < 300) {
+    return body; // a job has an error of its own
+  }
   if (body?.schema === SCHEMA && body.error) {
     throw new ServiceError('refused', body.error, status);
-  }
-  if (body?.schema === SCHEMA && status < 300) {
-    return body;
   }
   if (typeof body?.schema === 'number') {
     const message = `documents of version ${body.schema} came, version ${SCHEMA} is understood`;
@@ -261,8 +264,13 @@ function read(response: ITransportResponse): unknown {
   if (status === 404) {
     throw new ServiceError('absent', { message: body?.message ?? 'not found' }, status);
   }
-  if (status === 0 || status === 502 || status === 503 || status === 504) {
+  if (NOBODY.includes(status)) {
     throw new ServiceError('unreachable', { message: body?.message ?? `status ${status}` }, status);
+  }
+  if (status < 300) {
+    const message = 'a page came instead of an answer';
+    const hint = 'reload this page, and log in if you are asked to';
+    throw new ServiceError('refused', { message, hint }, status);
   }
   throw new ServiceError('refused', { message: body?.message ?? `status ${status}` }, status);
 }

@@ -10,7 +10,7 @@ export interface IWidgetModel {
 }
 
 interface IAnswer {
-  id: number;
+  id: string;
   status: number;
   body: unknown;
   headers?: Record<string, string>;
@@ -31,7 +31,9 @@ const PATIENCE = 60_000;
  */
 export class CommTransport {
   readonly #model: IWidgetModel;
-  readonly #waiting = new Map<number, IWaiting>();
+  readonly #waiting = new Map<string, IWaiting>();
+  /** Answers go to every view of the model, in every window: each view knows its own. */
+  readonly #prefix = crypto.getRandomValues(new Uint32Array(2)).join('-');
   #count = 0;
 
   constructor(model: IWidgetModel) {
@@ -43,7 +45,7 @@ export class CommTransport {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
       this.#count += 1;
-      const id = this.#count;
+      const id = `${this.#prefix}-${this.#count}`;
       const fail = (error: unknown) => {
         this.#waiting.get(id)?.end();
         reject(error instanceof Error ? error : new Error(String(error)));

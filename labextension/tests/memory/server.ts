@@ -267,7 +267,7 @@ export class MemoryServer {
       return refused(404, 'job-not-found', `there is no job ${id}`);
     }
     if (part === 'cancel') {
-      this.end(id, 'cancelled');
+      this.end(id, 'cancelled', { error: cancelled });
       return ok(this.job(id), 202);
     }
     return part === 'events' ? this.#events(request, id, query) : ok(this.job(id));
@@ -305,12 +305,27 @@ export class MemoryServer {
     });
   }
 
+  /** How many requests wait for something to happen. */
+  get held(): number {
+    return this.#waiting.size;
+  }
+
   /** Take the connection down, for requests that wait too. */
   goDown(): void {
     this.down = true;
     this.#wake();
   }
 }
+
+/** A job that was stopped while it waited tells why it did nothing. */
+const cancelled: IError = {
+  reference: 'cancelled',
+  message: 'cancelled before it began',
+  context: [],
+  note: null,
+  hint: null,
+  detail: null
+};
 
 const unplanned: IPlan = {
   id: '',

@@ -100,6 +100,52 @@ describe('following a job', () => {
     expect(pauses).toEqual([500, 1000, 2000]);
   });
 
+  it('leaves connections of the browser to others, however many jobs there are', async () => {
+    const { server, service } = started();
+    const { signal } = new AbortController();
+    const jobs = Array.from({ length: 7 }, () => server.addJob('apply', 'env-analysis'));
+    let most = 0;
+    const all = jobs.map(({ id }) =>
+      followJob(service, id, {
+        signal,
+        onLost: () => expect.fail('nothing was lost'),
+        onPage: () => (most = Math.max(most, server.held)),
+        sleep: async milliseconds => {
+          most = Math.max(most, server.held);
+          await pause(Math.min(milliseconds, 1), signal);
+        }
+      })
+    );
+    for (const { id } of jobs) {
+      await pause(5, signal);
+      server.end(id, 'succeeded');
+    }
+    const ended = await Promise.all(all);
+    expect(ended.map(({ state }) => state)).toEqual(Array(7).fill('succeeded'));
+    expect(most).toBe(1);
+  });
+
+  it('waits for no job that stands behind another', async () => {
+    const { server, service } = started();
+    const { id } = server.addJob('apply', 'env-analysis', { state: 'queued', position: 2 });
+    const { signal } = new AbortController();
+    server.emit(id, line('waits'));
+    const held: number[] = [];
+    await followJob(service, id, {
+      signal,
+      onLost: () => expect.fail('nothing was lost'),
+      onPage: () => undefined,
+      sleep: () => {
+        held.push(server.held);
+        if (held.length === 3) {
+          server.end(id, 'succeeded');
+        }
+        return Promise.resolve();
+      }
+    });
+    expect(held).toEqual([0, 0, 0]);
+  });
+
   it('ends when the last events were dropped', async () => {
     const { server, service, job } = started();
     server.emit(job.id, line('one'), line('two'));

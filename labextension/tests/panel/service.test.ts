@@ -97,6 +97,7 @@ describe('errors', () => {
       { kind: 'unreachable', message: 'Failed to fetch' }
     ],
     ['a proxy without its server', { status: 502 }, { kind: 'unreachable' }],
+    ['a hub whose server of this user has stopped', { status: 424 }, { kind: 'unreachable' }],
     [
       'a server without the extension',
       { status: 404, body: { message: 'Not Found' } },
@@ -113,6 +114,12 @@ describe('errors', () => {
   it.each(others)('of %s', async (_, answer, expected) => {
     const { service } = serviceThatGets(answer);
     expect(await errorOf(service.settings())).toMatchObject(expected);
+  });
+
+  it("of a job are the job's own", async () => {
+    const error = { reference: 'cancelled', message: 'cancelled before it began' };
+    const { service } = serviceThatGets({ status: 202, body: { schema: 1, id: 'j', error } });
+    expect(await service.cancel('j')).toMatchObject({ id: 'j', error });
   });
 
   it('leave an abort what it is', async () => {

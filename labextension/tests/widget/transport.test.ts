@@ -27,6 +27,10 @@ class Comm implements IWidgetModel {
     this.sent.push(content);
   }
 
+  get ids(): unknown[] {
+    return this.sent.map(({ id }) => id);
+  }
+
   answer(content: unknown): void {
     this.listeners.forEach(listener => listener(content));
   }
@@ -52,22 +56,35 @@ describe('requests over a comm', () => {
       body: { x: 1 },
       headers: { 'If-None-Match': '"e"' }
     });
-    expect(comm.sent).toEqual([
-      { id: 1, method: 'GET', path: 'a', body: null, headers: {} },
-      { id: 2, method: 'POST', path: 'b', body: { x: 1 }, headers: { 'If-None-Match': '"e"' } }
+    expect(comm.sent).toMatchObject([
+      { method: 'GET', path: 'a', body: null, headers: {} },
+      { method: 'POST', path: 'b', body: { x: 1 }, headers: { 'If-None-Match': '"e"' } }
     ]);
-    comm.answer({ id: 2, status: 202, body: { schema: 1 }, headers: { ETag: '"f"' } });
-    comm.answer({ id: 1, status: 304, body: null });
+    const [one, two] = comm.ids;
+    comm.answer({ id: two, status: 202, body: { schema: 1 }, headers: { ETag: '"f"' } });
+    comm.answer({ id: one, status: 304, body: null });
     expect(await second).toEqual({ status: 202, body: { schema: 1 }, headers: { etag: '"f"' } });
     expect(await first).toEqual({ status: 304, body: null, headers: {} });
   });
 
   it('do not take an answer to nothing for one of theirs', async () => {
     const request = transport.send({ method: 'GET', path: 'a' });
-    comm.answer({ id: 77, status: 200, body: 'no' });
-    comm.answer({ id: 1, status: 200, body: 'yes' });
-    comm.answer({ id: 1, status: 500, body: 'again' });
+    const [id] = comm.ids;
+    comm.answer({ id: '77', status: 200, body: 'no' });
+    comm.answer({ id, status: 200, body: 'yes' });
+    comm.answer({ id, status: 500, body: 'again' });
     expect(await request).toMatchObject({ body: 'yes' });
+  });
+
+  it('are not answered by what another view of the same model asked for', async () => {
+    const another = new CommTransport(comm);
+    const ours = transport.send({ method: 'GET', path: 'a' });
+    const theirs = another.send({ method: 'GET', path: 'b' });
+    const [first, second] = comm.ids;
+    comm.answer({ id: second, status: 200, body: 'b' });
+    comm.answer({ id: first, status: 200, body: 'a' });
+    expect(await ours).toMatchObject({ body: 'a' });
+    expect(await theirs).toMatchObject({ body: 'b' });
   });
 
   it('say that the kernel does not answer', async () => {

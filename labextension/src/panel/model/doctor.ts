@@ -48,7 +48,9 @@ export class Doctor extends Store<IDoctorState> {
         const ready = ended.state === 'succeeded';
         const problems = result?.problems ?? [];
         this.set({ phase: ready ? 'ready' : 'failed', error: ended.error, problems });
-        this.#tell(problems.length);
+        if (ready) {
+          this.#tell(problems.length);
+        }
       } catch (error) {
         if (!signal.aborted) {
           this.#context.noteLost(error);

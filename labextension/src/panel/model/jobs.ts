@@ -56,12 +56,13 @@ export class Jobs extends Store<IJobsState> {
       try {
         const jobs = await this.#context.service.jobs({ environment }, signal);
         signal.throwIfAborted();
-        this.set({ loading: 'ready', error: null });
-        for (const job of jobs) {
-          this.#put(job);
-          if (!isEnded(job) && job.kind !== 'plan') {
-            void this.follow(job).catch(this.#unlessAborted);
-          }
+        const all = jobs.reduce<readonly IJobView[]>(
+          (views, job) => withJob(views, job),
+          this.state.jobs
+        );
+        this.set({ loading: 'ready', error: null, jobs: all });
+        for (const job of jobs.filter(job => !isEnded(job) && job.kind !== 'plan')) {
+          void this.follow(job).catch(this.#unlessAborted);
         }
       } catch (error) {
         if (!signal.aborted) {
@@ -154,22 +155,30 @@ export class Jobs extends Store<IJobsState> {
   }
 
   #put(job: IJob, progress?: IProgress): void {
-    const before = this.find(job.id);
-    const view: IJobView = {
-      job: before && isEnded(before.job) ? before.job : job,
-      progress: progress ?? before?.progress ?? nothingYet,
-      lost: false,
-      cancelling: (before?.cancelling ?? false) && !isEnded(job)
-    };
-    const others = this.state.jobs.filter(other => other.job.id !== job.id);
-    const jobs = [...others, view].sort((a, b) => (a.job.created < b.job.created ? 1 : -1));
-    this.set({ jobs });
+    this.set({ jobs: withJob(this.state.jobs, job, progress) });
   }
 
   #change(id: string, patch: Partial<IJobView>): void {
     const jobs = this.state.jobs.map(view => (view.job.id === id ? { ...view, ...patch } : view));
     this.set({ jobs });
   }
+}
+
+/** These jobs with this one, or what is new about it; newest first. */
+function withJob(views: readonly IJobView[], job: IJob, progress?: IProgress): IJobView[] {
+  const before = views.find(view => view.job.id === job.id);
+  const view: IJobView = {
+    job: before && isEnded(before.job) ? before.job : job,
+    progress: progress ?? before?.progress ?? nothingYet,
+    lost: false,
+    cancelling: (before?.cancelling ?? false) && !isEnded(job)
+  };
+  if (before) {
+    return views.map(other => (other === before ? view : other));
+  }
+  const at = views.findIndex(other => other.job.created < job.created);
+  const older = at < 0 ? [] : views.slice(at);
+  return [...views.slice(0, views.length - older.length), view, ...older];
 }
 
 /** What a job of kind `apply` did; `null` for any other, and for one that didn't. */

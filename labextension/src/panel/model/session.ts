@@ -32,11 +32,14 @@ const LONGEST_PAUSE = 15_000;
 export class Session extends Store<ISessionState> {
   readonly #context: IContext;
   readonly #connecting = new Latest();
+  readonly #retrying = new Latest();
   readonly #following = new Latest();
   readonly #listing = new Latest();
   /** What was applied here asks of the kernel; the server's own verdict is in the kernel's document. */
   #applied: IVerdict | null = null;
   #choice: string | null = null;
+  /** What the server said before a restart that it hasn't seen yet. */
+  #outlived: IVerdict | null = null;
 
   constructor(context: IContext) {
     super({
@@ -60,9 +63,12 @@ export class Session extends Store<ISessionState> {
     await this.#connecting.run(async signal => {
       try {
         const settings = await this.#context.service.settings(signal);
+        this.#retrying.stop();
         this.set({ settings, connection: 'ready', error: null });
       } catch (error) {
-        this.#failed(error);
+        if (!signal.aborted) {
+          this.#failed(error);
+        }
       }
     });
     if (this.state.connection === 'ready') {
@@ -77,6 +83,7 @@ export class Session extends Store<ISessionState> {
     }
     this.#choice = null;
     this.#applied = null;
+    this.#outlived = null;
     this.set({ kernelId, kernel: null, chosen: false, choosing: false, verdict: null });
     await this.refresh();
   }
@@ -114,6 +121,7 @@ export class Session extends Store<ISessionState> {
       } catch (error) {
         if (!signal.aborted && !this.#context.noteLost(error)) {
           this.set({ environment: null, error: asError(error) });
+          await this.#list();
         }
       }
     });
@@ -122,12 +130,13 @@ export class Session extends Store<ISessionState> {
   /** A verdict that came with the result of a job. */
   addVerdict(verdict: IVerdict): void {
     this.#applied = together(this.#applied, verdict);
-    this.set({ verdict: together(this.state.kernel?.verdict ?? null, this.#applied) });
+    this.set({ verdict: this.#judge(this.state.kernel) });
   }
 
-  /** The kernel began anew: nothing that was loaded is loaded any more. */
+  /** The kernel began anew: nothing that was loaded is loaded any more, whatever the server still says. */
   async restarted(): Promise<void> {
     this.#applied = null;
+    this.#outlived = this.state.kernel?.verdict ?? null;
     this.set({ verdict: null });
     await this.refresh();
   }
@@ -139,7 +148,7 @@ export class Session extends Store<ISessionState> {
   /** Nothing answers any more: say so, and try again until something does. */
   lost(error: unknown): void {
     if (this.state.connection === 'offline' || this.state.connection === 'absent') {
-      return;
+      return; // tried again already, or nothing to come back to
     }
     this.set({ connection: 'offline', error: asError(error) });
     this.#context.say(this.#context.trans.__('The connection to the server is lost'), true);
@@ -148,12 +157,13 @@ export class Session extends Store<ISessionState> {
 
   dispose(): void {
     this.#connecting.stop();
+    this.#retrying.stop();
     this.#following.stop();
     this.#listing.stop();
   }
 
   async #reconnect(): Promise<void> {
-    await this.#connecting.run(async signal => {
+    await this.#retrying.run(async signal => {
       for (let wait = FIRST_PAUSE; ; wait = Math.min(wait * 2, LONGEST_PAUSE)) {
         await pause(wait, signal);
         try {
@@ -162,6 +172,7 @@ export class Session extends Store<ISessionState> {
           this.#context.say(this.#context.trans.__('Connected again'));
           return;
         } catch (error) {
+          signal.throwIfAborted();
           if (!(error instanceof ServiceError) || error.kind !== 'unreachable') {
             this.#failed(error);
             return;
@@ -175,7 +186,10 @@ export class Session extends Store<ISessionState> {
   #failed(error: unknown): void {
     if (error instanceof ServiceError && error.kind === 'unreachable') {
       this.lost(error);
-    } else if (error instanceof ServiceError && error.kind === 'absent') {
+      return;
+    }
+    this.#retrying.stop();
+    if (error instanceof ServiceError && error.kind === 'absent') {
       this.set({ connection: 'absent', error: asError(error) });
     } else {
       this.set({ connection: 'failed', error: asError(error) });
@@ -189,11 +203,19 @@ export class Session extends Store<ISessionState> {
     const id = this.#choice ?? kernel?.environment ?? null;
     const environment = id === null ? null : await service.environment(id, signal);
     signal.throwIfAborted();
-    const verdict = this.#choice === null ? together(kernel?.verdict ?? null, this.#applied) : null;
+    const verdict = this.#choice === null ? this.#judge(kernel) : null;
     this.set({ kernel, environment, error: null, verdict });
     if (environment === null) {
       await this.#list();
     }
+  }
+
+  #judge(kernel: IKernel | null): IVerdict | null {
+    const said = kernel?.verdict ?? null;
+    if (JSON.stringify(said) !== JSON.stringify(this.#outlived)) {
+      this.#outlived = null;
+    }
+    return this.#outlived ? this.#applied : together(said, this.#applied);
   }
 
   async #list(): Promise<void> {
