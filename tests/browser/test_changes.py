@@ -12,8 +12,8 @@ from playwright.sync_api import Locator, Page, expect
 from testbed.environments import conda_environment, kernelspec, uv_install
 from testbed.index import Server
 
-from .jupyter import TIMEOUT, Jupyter, Notebook
-from .panel import Panel, open_panel
+from .jupyter import TIMEOUT, Jupyter, Notebook, open_notebook
+from .panel import Panel, open_panel, side_panel
 
 Shoot = Callable[[str], None]
 Examine = Callable[..., None]
@@ -297,6 +297,22 @@ def test_undo_and_redo_from_the_history(
 # --- the kernel after it -------------------------------------------------------------------------------------------
 
 
+def test_undo_from_the_palette_before_the_panel_was_opened(
+    page: Page, jupyter: Jupyter, new_kernel: NewKernel
+) -> None:
+    name = jupyter.write("palette.ipynb", "%pkg install tb-pure", kernel=new_kernel("palette"))
+    notebook = open_notebook(page, jupyter, name)
+    notebook.run(0)
+    page.keyboard.press("Control+Shift+C")
+    page.get_by_role("textbox", name="Command Palette").fill("Undo Last Package Change")
+    page.keyboard.press("Enter")
+    panel = side_panel(page)
+    articles = panel.node.get_by_role("list", name="History").get_by_role("article")
+    expect(articles).to_have_count(2, timeout=TIMEOUT)
+    expect(articles.first).to_contain_text("Undo: %pkg install tb-pure")
+    assert not (site_packages(jupyter, "palette") / "tb_pure").exists()
+
+
 def test_the_restart_button_restarts_the_kernel(
     page: Page, jupyter: Jupyter, new_kernel: NewKernel, shoot: Shoot
 ) -> None:
@@ -316,6 +332,8 @@ def test_the_restart_button_restarts_the_kernel(
     expect(status).to_have_count(0)
     notebook.start(0)
     expect(notebook.output(0)).to_contain_text("2.0", timeout=TIMEOUT)
+    expect(restart).to_have_count(0)  # still
+    expect(status).to_have_count(0)
 
 
 def test_the_status_bar_says_when_something_happens(

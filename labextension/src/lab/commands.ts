@@ -3,7 +3,7 @@ import { ICommandPalette } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { packageIcon } from './icon';
-import { CommandIDs, DOMAIN, IPackagePanel } from './tokens';
+import { CommandIDs, DOMAIN, IPackageManager, IPackagePanel } from './tokens';
 
 const NO_ARGUMENTS = { type: 'object', properties: {} } as const;
 
@@ -11,17 +11,20 @@ export const commands: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-pkgmgr:commands',
   description: 'Commands of the package panel, for menus, shortcuts and the palette.',
   autoStart: true,
-  requires: [IPackagePanel],
+  requires: [IPackageManager, IPackagePanel],
   optional: [ICommandPalette, ITranslator],
   activate: (
     app: JupyterFrontEnd,
+    manager: IPackageManager,
     panel: IPackagePanel,
     palette: ICommandPalette | null,
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     const { model } = panel;
-    const hasEnvironment = (): boolean => model.session.state.environment !== null;
+    // The panel asks for nothing before somebody looks at it
+    const hasEnvironment = (): boolean =>
+      (model.session.state.environment ?? manager.session.state.environment) !== null;
 
     app.commands.addCommand(CommandIDs.open, {
       label: trans.__('Packages of This Kernel'),
@@ -51,7 +54,7 @@ export const commands: JupyterFrontEndPlugin<void> = {
         }
       },
       execute: args => {
-        panel.show();
+        void panel.show();
         model.searchFor(typeof args.text === 'string' ? args.text : '');
       }
     });
@@ -61,7 +64,7 @@ export const commands: JupyterFrontEndPlugin<void> = {
       describedBy: { args: NO_ARGUMENTS },
       isEnabled: hasEnvironment,
       execute: async () => {
-        panel.show();
+        await panel.show();
         model.setTab('history');
         await model.changes.request({ command: 'undo' }, trans.__('Undo of the last change'));
       }
@@ -75,7 +78,9 @@ export const commands: JupyterFrontEndPlugin<void> = {
         await model.packages.refresh();
       }
     });
-    model.session.subscribe(() => app.commands.notifyCommandChanged(CommandIDs.undo));
+    for (const session of [manager.session, model.session]) {
+      session.subscribe(() => app.commands.notifyCommandChanged(CommandIDs.undo));
+    }
     for (const command of Object.values(CommandIDs)) {
       palette?.addItem({ command, category: trans.__('Packages') });
     }

@@ -56,7 +56,7 @@ class PackagePanel extends ReactWidget {
   protected override onBeforeShow(message: Message): void {
     super.onBeforeShow(message);
     this.model.setVisible(true);
-    this._connect();
+    void this.connect();
   }
 
   protected override onAfterShow(message: Message): void {
@@ -78,12 +78,13 @@ class PackagePanel extends ReactWidget {
     (first ?? this.node).focus();
   }
 
-  /** Begin to follow kernels and events, at the first look. */
-  private _connect(): void {
-    if (this._isConnected) {
-      return;
-    }
-    this._isConnected = true;
+  /** Begin to follow kernels and events, at the first look; resolves when the first answer came. */
+  connect(): Promise<void> {
+    this._connected ??= this._follow();
+    return this._connected;
+  }
+
+  private _follow(): Promise<void> {
     const { kernels, events } = this._manager;
     const { model } = this;
     const follow = (): void => void model.followKernel(kernels.kernel);
@@ -95,10 +96,10 @@ class PackagePanel extends ReactWidget {
     events.jobChanged.connect((_, { environment }) => model.jobChanged(environment));
     events.kernelChanged.connect((_, { kernel }) => model.kernelChanged(kernel));
     follow();
-    void model.connect();
+    return model.connect();
   }
 
-  private _isConnected = false;
+  private _connected: Promise<void> | null = null;
   private _isPlaced = false;
 }
 
@@ -128,6 +129,10 @@ export const sidepanel: JupyterFrontEndPlugin<IPackagePanel> = {
     place('left'); // at once, for the layout's restorer
     restorer?.add(panel, panel.id);
     void followSettings(registry, ({ side }) => place(side));
-    return { model: panel.model, show: () => app.shell.activateById(panel.id) };
+    const show = (): Promise<void> => {
+      app.shell.activateById(panel.id);
+      return panel.connect();
+    };
+    return { model: panel.model, show };
   }
 };

@@ -27,8 +27,8 @@ export const IPackageManager = new Token<IPackageManager>(
 /** The side panel, for those who want to bring something up in it. */
 export interface IPackagePanel {
   readonly model: PanelModel;
-  /** Bring it to the front. */
-  show(): void;
+  /** Bring it to the front; resolves as soon as it knows its environment, or why there is none. */
+  show(): Promise<void>;
 }
 
 export const IPackagePanel = new Token<IPackagePanel>(

@@ -272,7 +272,7 @@ export interface IEntry {
   face: string;
   command: string;
   changes: IChange[];
-  result: 'committed' | 'rolled-back' | 'failed' | 'cancelled' | 'recovered';
+  result: 'committed' | 'rolled-back' | 'failed' | 'cancelled' | 'recovered' | 'unreadable';
   message: string;
   undoes: string[];
   has_snapshot: boolean;
@@ -281,7 +281,7 @@ export interface IEntry {
 
 export interface ISettings {
   version: string;
-  server: { environment: string };
+  server: { environment: string | null };
   policy: Record<string, unknown>;
   attach: unknown;
   engines: { name: string; version: string }[];

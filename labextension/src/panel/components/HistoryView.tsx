@@ -99,5 +99,7 @@ function resultLabel(result: IEntry['result'], trans: ITranslation): string {
       return trans.__('cancelled');
     case 'recovered':
       return trans.__('interrupted, taken back');
+    case 'unreadable':
+      return trans.__('can not be read');
   }
 }
