@@ -18,6 +18,7 @@ $(VENV)/.made:
 	@touch $@
 
 $(BIN)/.ready-%: pyproject.toml | $(VENV)/.made  # with one of the dependency groups
+	@echo '· what make needs for "$*", into $(VENV): a minute or two, once'
 	$(BIN)/python -m pip install --quiet --editable . --group $*
 	@touch $@
 

@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     started = time.monotonic()
     try:
-        demo.prepare(fresh=not options.lab)
+        demo.prepare()
         print(f"set up in {time.monotonic() - started:.1f} s, under {demo.root}\n", flush=True)
         if options.lab:
             return open_lab(demo)
@@ -48,7 +48,9 @@ def run_all(demo: Demo) -> int:
     with serve(demo.conda, demo.notebooks, environ=demo.environ, folder=demo.root) as server:
         for name, kernel in NOTEBOOKS.items():
             if name in FRONT_END and not (PACKAGE / FRONT_END[name]).is_file():
-                print(f"{name} is left out: the front end isn't built (make front, with Node)\n", flush=True)
+                print(
+                    f"{name} is left out: it shows the panel, which isn't built (make front, with Node)\n", flush=True
+                )
                 continue
             print(f"{'═' * 100}\n{name}, in the kernel {kernel}\n{'═' * 100}\n", flush=True)
             executed = demo.root / "executed" / name

@@ -98,26 +98,30 @@ class Demo:
             "PATH": os.pathsep.join([str(self.conda / "bin"), os.environ.get("PATH", os.defpath)]),
         }
 
-    def prepare(self, *, fresh: bool) -> None:
-        """Set up what is missing; with ``fresh`` the environments are made anew, as a first visitor has them."""
+    def prepare(self) -> None:
+        """Set up what is missing; the environments are made anew, so that everybody sees what a first visitor does."""
         self.root.mkdir(exist_ok=True)
         channels = self.choose_channels()
         self._write_condarc(channels)
-        if fresh or not self.venv.exists():
-            with _said("a venv without pip, with ipykernel"):
-                shutil.rmtree(self.venv, ignore_errors=True)
-                make_venv(self.venv)
-                _install(self.venv, f"--no-index --find-links {self._kernel_wheels()} ipykernel")
-        if fresh or not self.conda.exists():
-            shutil.rmtree(self.conda, ignore_errors=True)
-            with _said("a conda environment with python, JupyterLab and ipykernel, by the embedded engine"):
-                cache = self.root / "conda-cache"
-                specs = (f"python={MINOR}", *(match_spec(text) for text in _server_content()))
-                conda_environment(self.conda, channels=channels, cache=cache, specs=specs)
-            with _said("jupyter_pkgmgr in it, from this checkout"):
-                _install(self.conda, f"--no-deps -e {ROOT}")
+        self._make_venv()
+        self._make_conda_environment(channels)
         self._write_jupyter()
         self._write_notebooks()
+
+    def _make_venv(self) -> None:
+        with _said("a venv without pip, with ipykernel"):
+            shutil.rmtree(self.venv, ignore_errors=True)
+            make_venv(self.venv)
+            _install(self.venv, f"--no-index --find-links {self._kernel_wheels()} ipykernel")
+
+    def _make_conda_environment(self, channels: list[str]) -> None:
+        shutil.rmtree(self.conda, ignore_errors=True)
+        with _said("a conda environment with python, JupyterLab and ipykernel, by the embedded engine"):
+            cache = self.root / "conda-cache"
+            specs = (f"python={MINOR}", *(match_spec(text) for text in _server_content()))
+            conda_environment(self.conda, channels=channels, cache=cache, specs=specs)
+        with _said("jupyter_pkgmgr in it, from this checkout"):
+            _install(self.conda, f"--no-deps -e {ROOT}")
 
     def _kernel_wheels(self) -> Path:
         """The running environment's own ipykernel and its dependencies, as the wheels they came from."""

@@ -65,8 +65,8 @@ def test_a_channel_of_wheels_is_made_once(
 def test_the_venv_has_a_kernel_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The conda environment, with JupyterLab from the package index, is what ``make demo`` runs in."""
     demo = Demo(tmp_path / "demo")
-    demo.conda.mkdir(parents=True)
-    demo.prepare(fresh=False)
+    monkeypatch.setattr(Demo, "_make_conda_environment", lambda self, _channels: self.conda.mkdir())
+    demo.prepare()
     assert not list(demo.venv.glob("lib/python*/site-packages/pip"))
     requested = [path.parent.name for path in demo.venv.glob("lib/python*/site-packages/*/REQUESTED")]
     assert len(requested) == 1
