@@ -109,7 +109,8 @@ class Runner:
         if plan.is_empty and not plan.blockers:
             self._nothing_to_do(plan)
             return _report(plan=plan)
-        if not command.quiet or plan.blockers or command.dry_run:
+        tells = plan.changes or plan.warnings  # what blocks it the error says
+        if command.dry_run or (tells and (plan.blockers or not command.quiet)):
             shown = render_plan(plan, verbose=command.verbose, blockers=command.dry_run)
             self._show("plan", shown)
         if command.dry_run:

@@ -24,6 +24,8 @@ __all__ = [
 
 MANY = 10
 """Versions of one package that are shown without ``-v``."""
+LONGEST_FACT = 160
+"""Characters of a fact about the environment that are shown without ``-v``."""
 _EXTRA = re.compile(r";.*\bextra\s*==")
 """In a requirement: needed only for an extra, PEP 508."""
 
@@ -147,6 +149,11 @@ def render_problems(problems: Sequence[Problem], environment: Environment) -> Re
     return Rendered(text=_lines(lines), html=block("".join(parts)))
 
 
+def _fact(text: str, *, verbose: bool) -> str:
+    """A fact in a line or two: a command that made an environment may name dozens of packages."""
+    return text if verbose or len(text) <= LONGEST_FACT else f"{text[:LONGEST_FACT].rstrip()} … (-v shows all)"
+
+
 def render_environment(environment: Environment, settings: SettingsInForce, *, verbose: bool = False) -> Rendered:
     """Which environment this is, how that is known, what may be done to it, and with which tools."""
     python = environment.python
@@ -159,7 +166,7 @@ def render_environment(environment: Environment, settings: SettingsInForce, *, v
             ["state", f"{policy.kind}{': ' + policy.message if policy.message else ''}"]
             for policy in environment.policies
         ),
-        *(["because", f"{item.source}: {item.detail}"] for item in environment.evidence),
+        *(["because", _fact(f"{item.source}: {item.detail}", verbose=verbose)] for item in environment.evidence),
         *([label, text] for label, text in (settings.everything if verbose else settings.summary)),
     ]
     html_rows = [[muted(esc(label)), esc(text)] for label, text in rows]

@@ -72,11 +72,11 @@ def render_plan(plan: Plan, *, verbose: bool = False, blockers: bool = True) -> 
     return Rendered(
         text="\n".join(clean(line) for line in lines),
         html=block("".join(parts)),
-        part={"part": "plan", "plan": plan_part(plan)},
+        part={"part": "plan", "plan": plan_part(plan, blockers=blockers)},
     )
 
 
-def plan_part(plan: Plan) -> dict[str, Any]:
+def plan_part(plan: Plan, *, blockers: bool = True) -> dict[str, Any]:
     """What a front end needs of a plan to show it: every change, but of each package only what is shown."""
     return {
         "id": plan.id,
@@ -85,7 +85,7 @@ def plan_part(plan: Plan) -> dict[str, Any]:
         "steps": [step_part(step) for step in plan.steps],
         "satisfied": [package_part(package) for package in plan.satisfied],
         "warnings": [notice_part(notice) for notice in plan.warnings],
-        "blockers": [notice_part(notice) for notice in plan.blockers],
+        "blockers": [notice_part(notice) for notice in plan.blockers if blockers],
         "undoes": [],
     }
 

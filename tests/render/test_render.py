@@ -99,6 +99,15 @@ def test_blockers_and_warnings_come_with_their_hints() -> None:
     )
     assert "warning: careful" in rendered.text
     assert "blocked: no way\n  hint: use --force" in rendered.text
+    assert rendered.part is not None
+    assert [notice["message"] for notice in rendered.part["plan"]["blockers"]] == ["no way"]
+
+
+def test_blockers_that_an_error_says_are_not_said_twice() -> None:
+    blocked = plan_of(install("six"), blockers=(Notice(reference="b", message="no way"),))
+    rendered = render_plan(blocked, blockers=False)
+    assert "no way" not in f"{rendered.text}{rendered.html}{rendered.part}"
+    assert "six" in rendered.text
 
 
 EVIL = "<script>alert(1)</script>\x1b[31m\u202e"
