@@ -36,8 +36,7 @@ export class History extends Store<IHistoryState> {
       try {
         const entries = await this.#context.service.history(environment, signal);
         signal.throwIfAborted();
-        const newestFirst = [...entries].sort((a, b) => (a.started < b.started ? 1 : -1));
-        this.set({ entries: newestFirst, loading: 'ready' });
+        this.set({ entries, loading: 'ready' });
       } catch (error) {
         if (!signal.aborted) {
           this.#context.noteLost(error);
