@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -135,13 +136,17 @@ def as_root() -> list[str]:
 
 
 def _wait_for(process: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:
-    """The URL, as soon as the server answers."""
+    """The URL, as soon as the server answers: it writes it down a moment before it listens."""
     deadline = time.monotonic() + START_TIMEOUT
     facts = runtime / f"jpserver-{process.pid}.json"
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            return str(json.loads(facts.read_text(encoding="utf-8"))["url"])
-        except (FileNotFoundError, json.JSONDecodeError):  # not there yet, or being written
+            url = str(json.loads(facts.read_text(encoding="utf-8"))["url"])
+            address = urlsplit(url)
+            socket.create_connection((address.hostname or "localhost", address.port or 0)).close()
+        except (FileNotFoundError, json.JSONDecodeError, ConnectionRefusedError):  # not there yet, or being written
             time.sleep(0.1)
+        else:
+            return url
     msg = f"the Jupyter server did not start:\n{log.read_text(encoding='utf-8', errors='replace')}"
     raise ServerError(msg)
