@@ -39,12 +39,9 @@ def review(plan: Plan) -> tuple[str, ...]:
 
 def _beyond(plan: Plan) -> Iterator[str]:
     """What happens beyond what was asked for."""
-    everything = plan.request.verb is Verb.UPDATE and not plan.request.specs
+    everything = plan.request.updates_all
     others = [change for change in plan.changes if not change.requested]
     yield from _said("it also removes", (change for change in others if change.action is Action.REMOVE))
-    if plan.request.verb is not Verb.REMOVE:
-        removed = [change for change in plan.changes if change.requested and change.action is Action.REMOVE]
-        yield from _said("it removes", removed)
     yield from _said("it also downgrades", (change for change in others if change.action is Action.DOWNGRADE))
     yield from _said("it downgrades", (change for change in plan.changes if _surprising_downgrade(change, plan)))
     if not everything:

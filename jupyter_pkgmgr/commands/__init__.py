@@ -2,5 +2,6 @@
 
 from .help import help_text
 from .parse import Command, parse_arguments, parse_cell, parse_line, refuse_files
+from .together import together
 
-__all__ = ["Command", "help_text", "parse_arguments", "parse_cell", "parse_line", "refuse_files"]
+__all__ = ["Command", "help_text", "parse_arguments", "parse_cell", "parse_line", "refuse_files", "together"]

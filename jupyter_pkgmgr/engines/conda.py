@@ -33,6 +33,7 @@ class CondaEngine(CondaFamilyEngine):
         if request.verb is not Verb.INSTALL or options.upgrade or options.force_reinstall:
             return request.specs
         there = {package.name.lower() for package in request.installed}
+        there -= {name.lower() for name in request.updates}
         return tuple(spec for spec in request.specs if spec.lower() not in there)
 
     def _explicit(self, specs: tuple[str, ...]) -> Answer | None:

@@ -139,7 +139,7 @@ class CondaFamilyEngine(ABC):
     ) -> EnginePlan:
         """Work out the changes with ``--dry-run``."""
         cancel.check()
-        _check_request(environment, request)
+        _check_request(self.name, environment, request)
         info = self.info(environment)
         specs = self._specs(request)
         if not specs and request.specs:  # all of it is there already
@@ -249,12 +249,20 @@ class CondaFamilyEngine(ABC):
 # --- before the run ---------------------------------------------------------------------------------------
 
 
-def _check_request(environment: Environment, request: EngineRequest) -> None:
+def _check_request(tool: str, environment: Environment, request: EngineRequest) -> None:
     for text in (*request.specs, *request.options.channels):
         if text.startswith("-") or not text.strip():
             raise InvalidSpecError(f"{text!r} can't be given to conda: it would be read as an option")
     if not request.specs and request.verb is not Verb.UPDATE:
         raise UsageError(f"nothing to {request.verb}", hint=f"%pkg {request.verb} NAME")
+    if request.removals:  # each of its commands solves anew: the second would be planned on what the first changes
+        others = "update" if request.verb is Verb.UPDATE else "install"
+        raise UsageError(
+            f"{tool} can't remove and {others} in one plan",
+            reference="engine-one-verb",
+            note="none of its commands does both",
+            hint=f"%pkg remove {' '.join(request.removals)}, then the rest; or --engine rattler for all of it",
+        )
     frozen = environment.policy(PolicyKind.FROZEN)
     if frozen and not request.options.override_frozen:  # the mamba family and conda before 25.5 don't look
         raise PolicyError(

@@ -60,8 +60,9 @@ class MambaEngine(CondaFamilyEngine):
                     packages=shadowed,
                 )
             )
-        if request.verb is Verb.INSTALL and request.options.upgrade and not _only_upgrades(request):
-            kept = tuple(name for name in map(spec_name, request.specs) if name in _names(request.installed))
+        if request.verb is Verb.INSTALL and not _only_upgrades(request):
+            upgraded = map(spec_name, request.specs) if request.options.upgrade else request.updates
+            kept = tuple(name for name in upgraded if name in _names(request.installed))
             if kept:
                 notices.append(
                     Notice(

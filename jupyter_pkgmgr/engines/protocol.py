@@ -36,6 +36,10 @@ class EngineRequest:
     """Requirements (PEP 508) or MatchSpecs, already validated; names alone for removals."""
     editables: tuple[str, ...] = ()
     """Folders or VCS references to install as editable."""
+    updates: tuple[str, ...] = ()
+    """Beside an install: the names of those specs that are to come to their newest version."""
+    removals: tuple[str, ...] = ()
+    """Names of packages that go in the same plan; only of conda's, whose solvers mind who needs whom."""
     installed: tuple[Package, ...] = ()
     """What this ecosystem owns in the environment now, so that a plan can tell ``before``."""
     held: tuple[Package, ...] = ()

@@ -180,7 +180,8 @@ def target_of(request: EngineRequest) -> Target:
     names = {_name_of(spec) for spec in specs} - {""}
     if request.verb is Verb.UPDATE:
         _require_installed(names, request.installed)
-    upgrade = sorted(names) if request.options.upgrade or request.verb is Verb.UPDATE else ()
+    updates = frozenset(map(canonicalize_name, request.updates))
+    upgrade = sorted(names if request.options.upgrade or request.verb is Verb.UPDATE else updates)
     return Target(
         lines=requirement_lines(specs, request.editables),
         names=frozenset(names),
@@ -320,6 +321,7 @@ def engine_plan(
         changes.append(_change(item, before))
         kept.append(item)
     asked = {canonicalize_name(item.name) for item in kept if item.requested} if request.verb is Verb.INSTALL else set()
+    asked -= set(map(canonicalize_name, request.updates))
     stays = {key for key, package in installed.items() if package.requested}
     return EnginePlan(
         engine=info.name,

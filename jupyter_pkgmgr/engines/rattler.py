@@ -205,6 +205,8 @@ def _question(environment: Environment, request: EngineRequest, settings: CondaS
         "prefix": str(environment.prefix),
         "verb": request.verb.value,
         "specs": [localise(settings, spec) for spec in request.specs],
+        "updates": [name.lower() for name in request.updates],
+        "removals": [name.lower() for name in request.removals],
         "history": {name: localise(settings, spec) for name, spec in {**recorded, **history}.items()},
         "history_known": bool(history or recorded),
         "held": [package.name.lower() for package in request.held if package.ecosystem is Ecosystem.CONDA],
@@ -230,6 +232,7 @@ def _payload(
     # as typed, for conda knows the names of channels; a URL without the credentials that it may hold
     recorded = tuple(localise(settings, spec) if "://" in spec else spec for spec in request.specs)
     words = ["jupyter", "pkg", request.verb.value, *request.specs]
+    words += [";", "remove", *request.removals] if request.removals else []
     return _Payload(
         setup=setup,
         settings=settings,
@@ -245,7 +248,7 @@ def _payload(
         },
         command=" ".join(words),
         update_specs=() if removes else recorded,
-        remove_specs=recorded if removes else (),
+        remove_specs=recorded if removes else request.removals,
         neutered_specs=tuple(answer["neutered"]),
     )
 

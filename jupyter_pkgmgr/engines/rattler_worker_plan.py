@@ -51,6 +51,10 @@ class Question:
     """Specs of earlier requests, by package."""
     history_known: bool
     """Whether anything recorded what was requested; if not, nothing can be called an orphan."""
+    updates: tuple[str, ...] = ()
+    """Beside an install: the packages that are to be as new as they can."""
+    removals: tuple[str, ...] = ()
+    """Beside an install or an update: the packages that are to go."""
     held: tuple[str, ...] = ()
     pins: tuple[str, ...] = ()
     eager: tuple[str, ...] = ()
@@ -63,7 +67,7 @@ class Question:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Question:
         """The question as it came over the pipe."""
-        lists = {key: tuple(document[key]) for key in ("specs", "held", "pins", "eager")}
+        lists = {key: tuple(document[key]) for key in ("specs", "updates", "removals", "held", "pins", "eager")}
         return cls(
             **{**document, **lists, "prefix": Path(document["prefix"]), "verb": Verb(document["verb"])},
         )
@@ -74,8 +78,30 @@ class _State:
 
     def __init__(self, question: Question) -> None:
         self.question = question
-        self.installed: dict[str, Record] = dict(api.read_prefix(question.prefix))
+        self.before: dict[str, Record] = dict(api.read_prefix(question.prefix))
+        self.gone = self._going()
+        """Why each of the packages goes that are removed, those that need them included."""
+        self.installed = {name: record for name, record in self.before.items() if name not in self.gone}
+        """What there is for the solver to mind: without what is to go."""
         self.history = {name: spec for name, spec in question.history.items() if name in self.installed}
+
+    def _going(self) -> dict[str, str]:
+        """The named removals, and what needs them; not what the same request brings in another version."""
+        removing = self.question.verb is Verb.REMOVE
+        gone = dict.fromkeys(self.named if removing else self.question.removals, "requested")
+        left = {name: record for name, record in self.before.items() if name not in gone}
+        if self.question.no_deps:
+            return gone
+        staying = set() if removing else set(self.named)
+        while broken := {
+            name: need
+            for name, record in left.items()
+            if name not in staying and (need := _lost_dependency(record, gone, left))
+        }:
+            for name, need in broken.items():
+                gone[name] = f"needs {need}, which is removed"
+                del left[name]
+        return gone
 
     @cached_property
     def named(self) -> dict[str, list[str]]:
@@ -92,8 +118,7 @@ class _State:
         if question.verb is Verb.UPDATE and not question.specs:
             return set(self.installed) - set(question.held)
         wanted = set(question.eager) & set(self.installed)
-        if question.verb is Verb.UPDATE or question.upgrade:
-            wanted |= set(self.named)
+        wanted |= set(self.named if question.verb is Verb.UPDATE or question.upgrade else question.updates)
         return wanted - set(question.held)
 
     @cached_property
@@ -117,6 +142,8 @@ class _State:
         question = self.question
         if question.verb is not Verb.INSTALL or question.upgrade or question.force_reinstall:
             return False
+        if question.updates or question.removals:
+            return False
         return all(any(api.matches(spec, record) for record in self.installed.values()) for spec in question.specs)
 
     def kept_spec(self, name: str) -> str:
@@ -135,22 +162,22 @@ async def make_plan(source: Source, question: Question) -> dict[str, Any]:
     """
     state = _State(question)
     _check_installed(state)
-    if question.verb is Verb.REMOVE:
-        final, reasons = _without(state)
-    elif state.is_satisfied():
-        final, reasons = dict(state.installed), {}
+    if question.verb is Verb.REMOVE or state.is_satisfied():
+        final = dict(state.installed)
     else:
-        final, reasons = await _solve(source, state)
+        final = await _solve(source, state)
+    final, reasons = _without_orphans(state, final)
     return _describe(state, final, reasons, Path(source.channels.pkgs_dir))
 
 
 def _check_installed(state: _State) -> None:
     """An update or a remove of what isn't there is an error, as conda has it."""
     question = state.question
-    missing = [name for name in state.named if name and name not in state.installed]
-    if question.verb is Verb.INSTALL or not missing:
+    there = [*question.removals, *(() if question.verb is Verb.INSTALL else state.named)]
+    missing = [name for name in there if name and name not in state.before]
+    if not missing:
         return
-    near = difflib.get_close_matches(missing[0], list(state.installed), n=5)
+    near = difflib.get_close_matches(missing[0], list(state.before), n=5)
     context = (f"installed with a similar name: {', '.join(near)}",) if near else ()
     msg = f"{', '.join(missing)} is not installed in this environment"
     hint = f"%pkg install {missing[0]}" if question.verb is Verb.UPDATE else "%pkg list shows what is installed"
@@ -160,27 +187,16 @@ def _check_installed(state: _State) -> None:
 # removing
 
 
-def _without(state: _State) -> tuple[dict[str, Record], dict[str, str]]:
-    """The environment without the named packages, what needs them, and what only they needed.
+def _without_orphans(state: _State, final: dict[str, Record]) -> tuple[dict[str, Record], dict[str, str]]:
+    """What is left when what was removed has taken along what only it needed, and why each of those goes.
 
     Orphans as libsolv's "clean dependencies" has them, which conda and mamba use: dependencies of removed
     packages that nobody asked for and nothing left needs. Orphans from before stay.
     """
-    gone: dict[str, str] = dict.fromkeys(state.named, "requested")
-    left = dict(state.installed)
-    for name in gone:
-        left.pop(name, None)
-    if state.question.no_deps:
-        return left, gone
-    while broken := {name: need for name, record in left.items() if (need := _lost_dependency(record, gone, left))}:
-        for name, need in broken.items():
-            gone[name] = f"needs {need}, which is removed"
-            del left[name]
-    if state.question.history_known:
-        for name in _orphans(state, gone, left):
-            gone[name] = "orphan: nothing needs it any more"
-            del left[name]
-    return left, gone
+    reasons = {name: reason for name, reason in state.gone.items() if name not in final}
+    if reasons and state.question.history_known and not state.question.no_deps:
+        reasons |= dict.fromkeys(_orphans(state, reasons, final), "orphan: nothing needs it any more")
+    return {name: record for name, record in final.items() if name not in reasons}, reasons
 
 
 def _lost_dependency(record: Record, gone: Collection[str], left: Mapping[str, Record]) -> str:
@@ -188,7 +204,7 @@ def _lost_dependency(record: Record, gone: Collection[str], left: Mapping[str, R
 
 
 def _orphans(state: _State, gone: Iterable[str], left: Mapping[str, Record]) -> list[str]:
-    candidates = _closure(gone, state.installed) & set(left)
+    candidates = (_closure(gone, state.before) & set(left)) - set(state.named)
     roots = [name for name in left if name not in candidates or name in state.history or name in state.fixed]
     needed = _closure(roots, left) | set(roots)
     return sorted(candidates - needed)
@@ -210,7 +226,7 @@ def _closure(names: Iterable[str], records: Mapping[str, Record]) -> set[str]:
 # installing and updating
 
 
-async def _solve(source: Source, state: _State) -> tuple[dict[str, Record], dict[str, str]]:
+async def _solve(source: Source, state: _State) -> dict[str, Record]:
     try:
         final = await _first_solution(source, state, state.unlocked)
     except api.Unsolvable:
@@ -222,7 +238,7 @@ async def _solve(source: Source, state: _State) -> tuple[dict[str, Record], dict
             raise await _explain(source, state, str(second)) from second
     if state.question.no_deps:
         final = state.installed | {name: final[name] for name in state.named if name in final}
-    return final, {}
+    return final
 
 
 async def _first_solution(source: Source, state: _State, unlocked: set[str]) -> dict[str, Record]:
@@ -251,6 +267,7 @@ def _ways(state: _State, unlocked: set[str]) -> Iterator[SolveInput]:
     constraints = list(state.constraints)
     if state.question.verb is Verb.UPDATE:
         constraints += [f"{name} >={record.version}" for name, record in installed.items()]
+    constraints += [f"{name} >={installed[name].version}" for name in state.question.updates if name in installed]
     everything = [name if name in unlocked else state.kept_spec(name) for name in others]
     asked_for = [name for name in others if name in state.history or name in state.fixed]
 
@@ -373,7 +390,7 @@ def _conflict(state: _State, report: str) -> ConflictError:
 
 
 def _describe(state: _State, final: Mapping[str, Record], reasons: Mapping[str, str], cache: Path) -> dict[str, Any]:
-    before, question = state.installed, state.question
+    before, question = state.before, state.question
     relinked = _relinked(state, final)
     changed = {name for name in {*before, *final} if not _same(before.get(name), final.get(name))} | relinked
     why = _Reasons(state, final, changed)
@@ -382,7 +399,7 @@ def _describe(state: _State, final: Mapping[str, Record], reasons: Mapping[str, 
             "action": _action(before.get(name), final.get(name)).value,
             "before": _document(before.get(name)),
             "after": _document(final.get(name)),
-            "requested": name in state.named,
+            "requested": name in state.named or name in question.removals,
             "reason": reasons.get(name) or why(name),
         }
         for name in sorted(changed)
@@ -410,9 +427,9 @@ def _describe(state: _State, final: Mapping[str, Record], reasons: Mapping[str, 
 
 def _relinked(state: _State, final: Mapping[str, Record]) -> set[str]:
     """Unchanged packages that are put in again: by request, or because Python's folder got another name."""
-    unchanged = {name for name in final if _same(state.installed.get(name), final[name])}
+    unchanged = {name for name in final if _same(state.before.get(name), final[name])}
     again = set(state.named) & unchanged if state.question.force_reinstall else set()
-    old, new = state.installed.get("python"), final.get("python")
+    old, new = state.before.get("python"), final.get("python")
     if old is not None and new is not None and _minor(old) != _minor(new):
         again |= {name for name in unchanged if final[name].noarch.python}
     return again
@@ -434,7 +451,7 @@ class _Reasons:
     def __call__(self, name: str) -> str:
         if name in self._state.named:
             return "requested"
-        old, new = self._state.installed.get(name), self._final.get(name)
+        old, new = self._state.before.get(name), self._final.get(name)
         parents = [parent for parent in self._needed_by.get(name, ()) if parent in self._changed]
         if old is None:
             return f"dependency of {parents[0]}" if parents else "dependency"

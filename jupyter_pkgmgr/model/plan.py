@@ -67,13 +67,30 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One thing a user asked for: a verb, specs, options. An update without specs means everything."""
+    """What a user asked for at once: a verb, specs, options. An update without specs means everything.
+
+    Several kinds of change are one request, too: an install may have updates beside it, and both may have removals.
+    """
 
     verb: Verb
     specs: tuple[Spec, ...]
+    updates: tuple[Spec, ...] = ()
+    """Beside an install: what is there and is to come to its newest version."""
+    removals: tuple[Spec, ...] = ()
+    """Beside an install or an update: what is to go."""
     options: Options = Options()
     command: str = ""
     """What was typed, redacted; for the history."""
+
+    @property
+    def going(self) -> tuple[Spec, ...]:
+        """Everything that is to be removed."""
+        return self.specs if self.verb is Verb.REMOVE else self.removals
+
+    @property
+    def updates_all(self) -> bool:
+        """Whether everything is to come to its newest version."""
+        return self.verb is Verb.UPDATE and not self.specs
 
 
 class Action(StrEnum):

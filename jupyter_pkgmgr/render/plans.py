@@ -58,9 +58,8 @@ def render_plan(plan: Plan, *, verbose: bool = False, blockers: bool = True) -> 
     """The whole plan: what, from → to, where from, why; then warnings and, unless an error says them, blockers."""
     head = f"Plan for {describe_environment(plan.environment)}"
     lines, parts = [head], [f"<b>{esc(head)}</b>"]
-    for step in plan.steps:
-        shown, folded = _fold(step.plan.changes, verbose=verbose)
-        title = _title(step)
+    for title, changes in _lists(plan).items():
+        shown, folded = _fold(changes, verbose=verbose)
         lines += [f"  {title}", *change_rows(shown)]
         parts += [f'<div style="margin-top:6px">{esc(title)}</div>', changes_table(shown)]
         if folded:
@@ -88,6 +87,14 @@ def plan_part(plan: Plan, *, blockers: bool = True) -> dict[str, Any]:
         "blockers": [notice_part(notice) for notice in plan.blockers if blockers],
         "undoes": [],
     }
+
+
+def _lists(plan: Plan) -> dict[str, list[Change]]:
+    """The changes as one reads them: what one engine removes first and installs last is one list."""
+    lists: dict[str, list[Change]] = {}
+    for step in plan.steps:
+        lists.setdefault(_title(step), []).extend(step.plan.changes)
+    return lists
 
 
 def _title(step: Step) -> str:

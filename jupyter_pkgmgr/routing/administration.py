@@ -13,11 +13,10 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
 
 from jupyter_pkgmgr import names
 from jupyter_pkgmgr.environments import CondaSettings, with_channels
-from jupyter_pkgmgr.inventory import Inventory, needed, spec_name
+from jupyter_pkgmgr.inventory import Inventory
 from jupyter_pkgmgr.model import (
     AdminPolicy,
     Change,
@@ -38,6 +37,7 @@ from jupyter_pkgmgr.model.errors import InvalidSpecError, PolicyError
 
 from .allowed_places import index_places, is_allowed
 from .context import Context, held_by_server
+from .effects import find_wanting
 from .guards import FEW, server_needs, touches_server
 
 __all__ = [
@@ -84,7 +84,7 @@ def check_request(context: Context) -> None:
     """
     if (message := _read_only(context.policy, context.environment)) is not None:
         raise _refusal("read-only-policy", message, note="the administrator of this server allows no changes")
-    for spec in context.request.specs:
+    for spec in (*context.request.specs, *context.request.updates):
         _check_spec(context, spec)
     _check_engine(context)
     if context.request.verb is not Verb.REMOVE:
@@ -172,7 +172,7 @@ def _check_channels(context: Context) -> None:
     settings, policy = context.conda_settings, context.policy
     if settings is None or policy.allowed_channels is None:
         return
-    named = [spec.channel for spec in context.request.specs if spec.channel]
+    named = [spec.channel for spec in (*context.request.specs, *context.request.updates) if spec.channel]
     for url in (*settings.channels, *(url for name in named for url in _channel_urls(settings, name))):
         if not is_allowed(url, policy, Ecosystem.CONDA):
             raise _outside(redact(url), policy, Ecosystem.CONDA)
@@ -354,7 +354,7 @@ def _package_denied(policy: AdminPolicy, package: Package) -> str:
 
 
 def _package_blocker(context: Context, package: Package, why: str, changes: Sequence[Change]) -> Notice:
-    wanted_by = _wanted_by(context, package, [change.after for change in changes if change.after is not None])
+    wanted_by = find_wanting(context, package, changes)
     return _denied_notice(package, why, wanted_by)
 
 
@@ -367,21 +367,6 @@ def _denied_notice(package: Package, why: str, wanted_by: Sequence[str] = ()) ->
         hint=_ASK,
         packages=(package.name, *wanted_by),
     )
-
-
-def _wanted_by(context: Context, package: Package, coming: Sequence[Package]) -> list[str]:
-    """Which of the packages that come, or that are there, need this one."""
-    if package.ecosystem is Ecosystem.CONDA:
-        name = package.name.lower()
-        found = {item.name for item in coming if name in map(spec_name, item.depends)}
-    else:
-        asked = {item.name: item.version for item in coming if item.ecosystem is Ecosystem.PYPI and item.version}
-        about = {canonicalize_name(package.name)}
-        lines = context.index_metadata(asked)
-        found = {name for name, depends in lines.items() if any(needed(depends, context.markers, about=about))}
-    here = context.inventory.find(package.name)
-    found |= {item.name for known in here for item in context.inventory.dependents(known)}
-    return sorted(found - {package.name})
 
 
 def _place_blockers(context: Context, package: Package) -> Iterator[Notice]:

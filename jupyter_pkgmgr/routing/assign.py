@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from jupyter_pkgmgr import names
 from jupyter_pkgmgr.model import Ecosystem, Notice, Package, Spec, SpecKind, Verb
-from jupyter_pkgmgr.model.errors import InvalidSpecError, PackageNotFoundError
+from jupyter_pkgmgr.model.errors import InvalidSpecError, PackageNotFoundError, UsageError
 
 from .context import Context
 
@@ -29,6 +29,7 @@ class Assignment:
     ecosystem: Ecosystem
     name: str
     reason: str
+    verb: Verb = Verb.INSTALL
     negotiable: bool = False
     """Whether PyPI may take it where conda turns out to have no solution: nobody asked for conda by name."""
 
@@ -38,6 +39,11 @@ class Assignment:
         if self.ecosystem is Ecosystem.CONDA:
             return self.spec.match_spec(self.name)
         return self.spec.requirement(self.name)
+
+    @property
+    def key(self) -> tuple[Ecosystem, str]:
+        """What identifies its package, as :attr:`Package.key` does."""
+        return Package(name=self.name, version="", ecosystem=self.ecosystem).key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,18 +68,37 @@ def assign(context: Context) -> Assigned:
         If a spec can't be taken in this environment.
     PackageNotFoundError
         If something to remove or update isn't installed.
+    UsageError
+        If a package is named for more than one kind of change.
     """
-    if context.request.verb is Verb.INSTALL:
-        return _assign_installs(context)
-    return _assign_installed(context)
+    request = context.request
+    updates = request.specs if request.verb is Verb.UPDATE else request.updates
+    there = (*_assign_installed(context, Verb.REMOVE, request.going), *_assign_installed(context, Verb.UPDATE, updates))
+    coming = _assign_installs(context) if request.verb is Verb.INSTALL else Assigned(assignments=())
+    _check_once(there, coming)
+    return replace(coming, assignments=(*there, *coming.assignments))
 
 
-def _assign_installed(context: Context) -> Assigned:
+def _check_once(there: Sequence[Assignment], coming: Assigned) -> None:
+    """Refuse a request that wants two things of one package."""
+    wanted = [(item.key, item.name, item.verb) for item in (*there, *coming.assignments)]
+    wanted += [(package.key, package.name, Verb.INSTALL) for package in coming.satisfied]
+    verbs: dict[tuple[Ecosystem, str], Verb] = {}
+    for key, name, verb in wanted:
+        first = verbs.setdefault(key, verb)
+        if first is not verb:
+            raise UsageError(
+                f"{name} can't be named for both {first} and {verb} in one plan",
+                reference="named-twice",
+                hint=f"leave {name} out of one of them",
+            )
+
+
+def _assign_installed(context: Context, verb: Verb, specs: Sequence[Spec]) -> list[Assignment]:
     """Removals and updates go to whoever owns the package now."""
     assignments = []
-    for spec in context.request.specs:
+    for spec in specs:
         if spec.kind is not SpecKind.NAME:
-            verb = context.request.verb
             raise InvalidSpecError(f"{verb} needs the name of a package, not {spec.text!r}")
         owners = [
             package for package in installed_as(context, spec.name) if spec.ecosystem in (None, package.ecosystem)
@@ -81,9 +106,10 @@ def _assign_installed(context: Context) -> Assigned:
         if not owners:
             raise _not_installed(context, spec)
         assignments += [
-            Assignment(spec=spec, ecosystem=owner.ecosystem, name=owner.name, reason="requested") for owner in owners
+            Assignment(spec=spec, ecosystem=owner.ecosystem, name=owner.name, reason="requested", verb=verb)
+            for owner in owners
         ]
-    return Assigned(assignments=tuple(assignments))
+    return assignments
 
 
 def _owned(package: Package) -> str:

@@ -76,13 +76,18 @@ def ask_conda(
     With ``hold``, what the running server needs stays as it is.
     """
     choice = context.choose_engine(context, Ecosystem.CONDA)
-    removing = context.request.verb is Verb.REMOVE
+    going = tuple(item.name for item in assignments if item.verb is Verb.REMOVE)
+    staying = [item for item in assignments if item.verb is not Verb.REMOVE]
+    verb = _verb(context, staying, extra)
+    removing = verb is Verb.REMOVE
     request = EngineRequest(
-        verb=context.request.verb,
-        specs=(*(item.name if removing else item.text for item in assignments), *extra),
+        verb=verb,
+        specs=going if removing else (*(item.text for item in staying), *extra),
+        updates=tuple(item.name for item in staying if item.verb is Verb.UPDATE) if verb is Verb.INSTALL else (),
+        removals=() if removing else going,
         installed=owned_by(context, Ecosystem.CONDA),
         held=() if removing or not hold else held_of(context, Ecosystem.CONDA),
-        pins=_pins(context),
+        pins=() if removing else _pins(context),
         options=context.request.options,
         conda=context.conda_settings,
         indexes=context.index_settings,
@@ -92,9 +97,16 @@ def ask_conda(
     return explain(plan, {item.name: item.reason for item in assignments})
 
 
+def _verb(context: Context, staying: Sequence[Assignment], extra: Sequence[str]) -> Verb:
+    """What the engine is asked for: the request's other kinds of change may all be the other ecosystem's."""
+    if context.request.updates_all or (staying and not extra and all(item.verb is Verb.UPDATE for item in staying)):
+        return Verb.UPDATE
+    return Verb.INSTALL if staying or extra else Verb.REMOVE
+
+
 def _pins(context: Context) -> tuple[str, ...]:
-    """The kernel's Python minor, and what PyPI packages need of conda's; a removal moves nothing it could pin."""
-    if context.request.verb is Verb.REMOVE or context.environment.python is None:
+    """The kernel's Python minor, and what PyPI packages need of conda's; a mere removal moves nothing it could pin."""
+    if context.environment.python is None:
         return ()
     return (f"python {context.environment.python.minor}.*", *conda_pins(context))
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from jupyter_pkgmgr.inventory import needed
+from jupyter_pkgmgr.inventory import needed, spec_name
 from jupyter_pkgmgr.model import Action, Change, Ecosystem, Package, Spec, SpecKind
 
 from .context import Context
-from .shadow import distributions_after
+from .shadow import distributions_after, distributions_of
 
-__all__ = ["Break", "breaks", "conda_pins"]
+__all__ = ["Break", "breaks", "conda_pins", "find_wanting"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,24 @@ def conda_pins(context: Context) -> tuple[str, ...]:
                 spec = Spec(text="", kind=SpecKind.NAME, name=owner.name, version=str(requirement.specifier))
                 pins.add(spec.match_spec())
     return tuple(sorted(pins))
+
+
+def find_wanting(context: Context, package: Package, changes: Sequence[Change]) -> list[str]:
+    """Which of the packages that come, or that stay as they are, need this one."""
+    coming = [change.after for change in changes if change.after is not None]
+    if package.ecosystem is Ecosystem.CONDA:
+        name, about = package.name.lower(), set(distributions_of(package))
+        found = {item.name for item in coming if name in map(spec_name, item.depends)}
+    else:
+        found, about = set(), {canonicalize_name(package.name)}
+    asked = {item.name: item.version for item in coming if item.ecosystem is Ecosystem.PYPI and item.version}
+    lines = context.index_metadata(asked) if asked else {}
+    found |= {name for name, depends in lines.items() if any(needed(depends, context.markers, about=about))}
+    here = context.inventory.find(package.name)
+    changing = {change.package.key for change in changes}
+    staying = (item for known in here for item in context.inventory.dependents(known) if item.key not in changing)
+    found |= {item.name for item in staying}
+    return sorted(found - {package.name})
 
 
 def _versions_after(context: Context, changes: Sequence[Change]) -> dict[str, str]:

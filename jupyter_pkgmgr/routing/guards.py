@@ -73,6 +73,7 @@ def check_policies(
 def check_assignments(context: Context, assignments: Sequence[Assignment]) -> list[Notice]:
     """Blockers that can be seen before any engine is asked."""
     blockers = []
+    going = {item.key for item in assignments if item.verb is Verb.REMOVE}
     for item in assignments:
         python = context.environment.python
         names_python = item.name.lower() == "python" and item.ecosystem is Ecosystem.CONDA
@@ -82,7 +83,12 @@ def check_assignments(context: Context, assignments: Sequence[Assignment]) -> li
             blockers.append(server_needs([held]))
         owner = context.conda_owned.get(canonicalize_name(item.name)) if item.name else None
         only_extras = item.spec.kind is SpecKind.NAME and item.spec.extras  # what conda owns is held: it may well do
-        if item.ecosystem is Ecosystem.PYPI and owner and not only_extras and not context.request.options.force:
+        makes_way = item.verb is Verb.REMOVE or (owner and owner.key in going)
+        if (
+            item.ecosystem is Ecosystem.PYPI
+            and owner
+            and not (only_extras or makes_way or context.request.options.force)
+        ):
             blockers.append(clobber(item.name, owner))
     return blockers
 
@@ -124,6 +130,7 @@ def check_changes(context: Context, changes: Sequence[Change]) -> tuple[list[Not
     """Blockers and warnings that the changes themselves bring."""
     blockers = _protected(context, changes)
     warnings: list[Notice] = []
+    going = {change.package.key for change in changes if change.action is Action.REMOVE}
     python = context.environment.python
     for change in changes:
         if change.package.key == (Ecosystem.CONDA, "python") and change.after is not None and python is not None:
@@ -131,7 +138,7 @@ def check_changes(context: Context, changes: Sequence[Change]) -> tuple[list[Not
                 blockers.append(_python_minor(python.minor, change.after.version))
         elif change.package.ecosystem is Ecosystem.PYPI and change.action is Action.INSTALL:
             owner = context.conda_owned.get(canonicalize_name(change.package.name))
-            if owner is not None and not context.request.options.force:
+            if owner is not None and owner.key not in going and not context.request.options.force:
                 blockers.append(clobber(change.package.name, owner, change.package.version))
     warnings += _overwritten(changes)
     warnings += _taken_along(context, changes)
@@ -161,7 +168,7 @@ def _overwritten(changes: Sequence[Change]) -> Iterator[Notice]:
 
 def _taken_along(context: Context, changes: Sequence[Change]) -> Iterator[Notice]:
     """Packages that go because what they need goes: conda removes them without a word."""
-    if context.request.verb is not Verb.REMOVE:
+    if not context.request.going:
         return
     going = {change.package.key for change in changes}
     for change in changes:
@@ -177,7 +184,7 @@ def _mend(context: Context, broken: Break) -> str | None:
     if broken.dependent.key in context.protected:
         return None
     name = broken.dependent.name
-    if context.request.verb is Verb.REMOVE:
+    if context.request.going and not broken.found:
         return f"remove {name} as well, or --force"
     return f"%pkg update {name} may bring one that fits; --force accepts the break"
 

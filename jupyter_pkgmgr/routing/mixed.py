@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from jupyter_pkgmgr.catalog.metadata import metadata_in_wheel
 from jupyter_pkgmgr.inventory import needed
-from jupyter_pkgmgr.model import Action, Change, EnginePlan, OriginKind, Package, Spec, SpecKind
+from jupyter_pkgmgr.model import Action, Change, EnginePlan, OriginKind, Package, Spec, SpecKind, Verb
 from jupyter_pkgmgr.model.errors import CatalogError, ConflictError
 
 from .assign import Assignment, available_in_channels, conda_candidates
@@ -39,11 +39,15 @@ def plan_both(
     conda: Sequence[Assignment],
     pypi: Sequence[Assignment],
     conda_plan: EnginePlan | None,
+    gone: Sequence[Change],
 ) -> tuple[EnginePlan | None, PyPIStep]:
-    """Plan the PyPI step and refine the conda step until the channels have nothing more to give."""
-    step = plan_pypi(context, pypi, conda_plan.changes if conda_plan else ())
+    """Plan the PyPI step and refine the conda step until the channels have nothing more to give.
+
+    Before both go the PyPI packages that are removed.
+    """
+    step = plan_pypi(context, pypi, (*gone, *(conda_plan.changes if conda_plan else ())))
     taken: dict[str, _Dependency] = {}
-    refused: set[str] = set()
+    refused = {item.name for item in conda if item.verb is Verb.REMOVE}
     for _ in range(MAX_ROUNDS):
         if step.blockers or not context.environment.is_conda:
             break
@@ -54,7 +58,7 @@ def plan_both(
         for group in (wanted, *((item,) for item in wanted)):
             if all(item.name in taken for item in group):
                 continue
-            found = _with_dependencies(context, conda, pypi, [*taken.values(), *group])
+            found = _with_dependencies(context, conda, pypi, gone, [*taken.values(), *group])
             if found is not None:
                 conda_plan, step = found
                 taken |= {item.name: item for item in group}
@@ -63,12 +67,16 @@ def plan_both(
 
 
 def _with_dependencies(
-    context: Context, conda: Sequence[Assignment], pypi: Sequence[Assignment], dependencies: Sequence[_Dependency]
+    context: Context,
+    conda: Sequence[Assignment],
+    pypi: Sequence[Assignment],
+    gone: Sequence[Change],
+    dependencies: Sequence[_Dependency],
 ) -> tuple[EnginePlan, PyPIStep] | None:
     """Both steps with some dependencies from conda; ``None`` where the channels' builds don't fit."""
     try:
         plan = ask_conda(context, conda, extra=[item.spec for item in dependencies])
-        step = plan_pypi(context, pypi, plan.changes)
+        step = plan_pypi(context, pypi, (*gone, *plan.changes))
     except (ConflictError, CatalogError):
         return None
     return None if step.blockers else (plan, step)

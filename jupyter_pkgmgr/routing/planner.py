@@ -1,10 +1,15 @@
-"""From a request to a plan: conda step first, PyPI step last, with the reason beside each change."""
+"""From a request to a plan, with the reason beside each change.
+
+PyPI packages are removed first, since they may make room; then comes conda's step, and PyPI's last.
+"""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+
+from packaging.utils import canonicalize_name
 
 from jupyter_pkgmgr.model import Action, Ecosystem, EnginePlan, Notice, Plan, SpecKind, Step, Verb
 from jupyter_pkgmgr.model.errors import EnvironmentProblem, PackageNotFoundError, PkgError
@@ -13,6 +18,7 @@ from .administration import check_indexes, check_request, check_what_comes, unde
 from .assign import Assigned, Assignment, assign
 from .conda_step import owned_by, plan_conda
 from .context import Context
+from .contradictions import find_contradictions
 from .guards import check_assignments, check_changes, check_policies
 from .mixed import plan_both
 from .pypi_step import remove_from_pypi
@@ -49,6 +55,7 @@ def make_plan(context: Context) -> Plan:
     )
     changes = [change for step in steps for change in step.plan.changes]
     change_blockers, change_warnings = check_changes(context, changes)
+    contradictions = find_contradictions(context, assigned, changes) if steps else []
     return Plan(
         id=uuid.uuid4().hex,
         request=context.request,
@@ -59,7 +66,9 @@ def make_plan(context: Context) -> Plan:
         warnings=_unique(
             policy_warnings, assigned.warnings, *(plan.warnings for plan in engine_plans), change_warnings
         ),
-        blockers=_unique(policy_blockers, check_what_comes(context, changes), blockers, change_blockers),
+        blockers=_unique(
+            policy_blockers, check_what_comes(context, changes), contradictions, blockers, change_blockers
+        ),
     )
 
 
@@ -68,8 +77,10 @@ def _unique(*groups: Iterable[Notice]) -> tuple[Notice, ...]:
 
 
 def _engine_plans(context: Context, assigned: Assigned) -> tuple[list[EnginePlan], list[Notice]]:
-    conda, pypi = list(assigned.of(Ecosystem.CONDA)), list(assigned.of(Ecosystem.PYPI))
-    update_all = context.request.verb is Verb.UPDATE and not context.request.specs
+    conda = list(assigned.of(Ecosystem.CONDA))
+    going = [item for item in assigned.of(Ecosystem.PYPI) if item.verb is Verb.REMOVE]
+    pypi = [item for item in assigned.of(Ecosystem.PYPI) if item.verb is not Verb.REMOVE]
+    update_all = context.request.updates_all
     conda_plan: EnginePlan | None = None
     if conda or (update_all and context.environment.is_conda):
         conda_plan, moved = plan_conda(context, conda)
@@ -77,10 +88,14 @@ def _engine_plans(context: Context, assigned: Assigned) -> tuple[list[EnginePlan
     if context.environment.python is None and pypi:
         raise _no_python(context, pypi)
     if context.environment.python is None or not (pypi or (update_all and owned_by(context, Ecosystem.PYPI))):
-        return _conda_plans(context, conda_plan), []
+        return [*_making_room(context, going, conda_plan), *([conda_plan] if conda_plan else [])], []
     check_indexes(context)
-    conda_plan, step = plan_both(context, conda, pypi, conda_plan)
-    return [*_conda_plans(context, conda_plan), step.plan], list(step.blockers)
+    removed = _making_room(context, going, conda_plan)
+    conda_plan, step = plan_both(
+        context, conda, pypi, conda_plan, [change for plan in removed for change in plan.changes]
+    )
+    plans = [*_making_room(context, going, conda_plan), *([conda_plan] if conda_plan else []), step.plan]
+    return plans, list(step.blockers)
 
 
 def _no_python(context: Context, items: Sequence[Assignment]) -> PkgError:
@@ -99,22 +114,26 @@ def _no_python(context: Context, items: Sequence[Assignment]) -> PkgError:
     )
 
 
-def _conda_plans(context: Context, conda_plan: EnginePlan | None) -> list[EnginePlan]:
-    """The conda step, and before it the removal of PyPI's copies of what conda is going to bring.
+def _making_room(context: Context, going: Sequence[Assignment], conda_plan: EnginePlan | None) -> Iterator[EnginePlan]:
+    """The removal of the PyPI packages that are to go, and of PyPI's copies of what conda is going to bring.
 
     conda would write its files over theirs, and neither tool could tell afterwards whose are whose.
     """
-    if conda_plan is None:
-        return []
     arriving = {
         name
-        for change in conda_plan.changes
+        for change in (conda_plan.changes if conda_plan else ())
         if change.action is Action.INSTALL and change.after is not None
         for name in distributions_of(change.after)
     }
-    doubles = [found for name in sorted(arriving) if (found := context.inventory.pypi(name))]
-    if not doubles:
-        return [conda_plan]
-    making_way = remove_from_pypi(context, doubles)
-    changes = tuple(replace(change, reason="makes way for conda's") for change in making_way.changes)
-    return [replace(making_way, changes=changes), conda_plan]
+    said = {canonicalize_name(item.name) for item in going}
+    packages = [found for name in sorted(arriving | said) if (found := context.inventory.pypi(name))]
+    if not packages:
+        return
+    plan = remove_from_pypi(context, packages)
+    changes = tuple(
+        change
+        if canonicalize_name(change.package.name) in said
+        else replace(change, requested=False, reason="makes way for conda's")
+        for change in plan.changes
+    )
+    yield replace(plan, changes=changes)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -31,21 +32,22 @@ class PyPIStep:
     blockers: tuple[Notice, ...] = ()
 
 
-def plan_pypi(context: Context, assignments: Sequence[Assignment], conda_changes: Sequence[Change]) -> PyPIStep:
-    """Plan the PyPI step after some conda changes.
+def plan_pypi(context: Context, assignments: Sequence[Assignment], earlier: Sequence[Change]) -> PyPIStep:
+    """Plan the PyPI step after the changes of earlier steps: conda's, and removals.
 
     Where the resolver finds no way around a held package, the plan without the hold tells which one stands
     in the way: that becomes a blocker with a name, instead of a resolver's monologue.
     """
-    held = _held(context, assignments, conda_changes)
-    with _as_conda_leaves_it(context, conda_changes) as environment:
+    held = _held(context, assignments, earlier)
+    with _as_they_leave_it(context, earlier) as environment:
+        ask = partial(_ask, context, environment, assignments, _installed(context, earlier))
         try:
-            plan = _ask(context, environment, assignments, held=held)
+            plan = ask(held=held)
         except ConflictError as conflict:
             if not held:
                 raise
             try:
-                plan = _ask(context, environment, assignments, held=())
+                plan = ask(held=())
             except PkgError:
                 raise conflict from None  # it isn't the hold
             overwritten = [change.package for change in plan.changes if _owner(context, change.package.name)]
@@ -53,7 +55,7 @@ def plan_pypi(context: Context, assignments: Sequence[Assignment], conda_changes
             if not overwritten and not servers:
                 raise conflict from None
             return PyPIStep(plan=plan, blockers=tuple(_clobbers(context, overwritten)))
-        plan = _keep_whole(context, environment, assignments, held, plan, conda_changes)
+        plan = _keep_whole(context, partial(ask, held=held), plan, earlier)
         return PyPIStep(plan=_over_conda(context, plan) if context.request.options.force else plan)
 
 
@@ -71,47 +73,52 @@ def remove_from_pypi(context: Context, packages: Sequence[Package]) -> EnginePla
 
 
 @contextmanager
-def _as_conda_leaves_it(context: Context, conda_changes: Sequence[Change]) -> Iterator[Environment]:
-    if conda_changes:
-        with shadow(context.environment, context.inventory, conda_changes) as environment:
+def _as_they_leave_it(context: Context, earlier: Sequence[Change]) -> Iterator[Environment]:
+    if earlier:
+        with shadow(context.environment, context.inventory, earlier) as environment:
             yield environment
     else:
         yield context.environment
+
+
+def _installed(context: Context, earlier: Sequence[Change]) -> tuple[Package, ...]:
+    """The PyPI packages that earlier steps leave."""
+    gone = {change.package.key for change in earlier if change.action is Action.REMOVE}
+    return tuple(package for package in owned_by(context, Ecosystem.PYPI) if package.key not in gone)
 
 
 def _ask(
     context: Context,
     environment: Environment,
     assignments: Sequence[Assignment],
+    installed: tuple[Package, ...],
     *,
     held: tuple[Package, ...],
     extra: Sequence[str] = (),
 ) -> EnginePlan:
     choice = context.choose_engine(context, Ecosystem.PYPI)
-    removing = context.request.verb is Verb.REMOVE
+    updating = context.request.updates_all or all(item.verb is Verb.UPDATE for item in assignments)
     plain = [item for item in assignments if not item.spec.editable]
     request = EngineRequest(
-        verb=context.request.verb,
-        specs=(*(item.name if removing else item.text for item in plain), *extra),
+        verb=Verb.UPDATE if updating else Verb.INSTALL,
+        specs=(*(item.text for item in plain), *extra),
+        updates=() if updating else tuple(item.name for item in plain if item.verb is Verb.UPDATE),
         editables=tuple(item.text for item in assignments if item.spec.editable),
-        installed=owned_by(context, Ecosystem.PYPI),
+        installed=installed,
         held=held,
         options=context.request.options,
         indexes=context.index_settings,
     )
-    if not removing:
-        context.tell(f"{choice.engine.name} asks {context.index}")
+    context.tell(f"{choice.engine.name} asks {context.index}")
     plan = choice.engine.plan(environment, request, events=context.events, cancel=context.cancel)
     return explain(plan, {item.name: item.reason for item in assignments if item.name})
 
 
-def _held(context: Context, assignments: Sequence[Assignment], conda_changes: Sequence[Change]) -> tuple[Package, ...]:
+def _held(context: Context, assignments: Sequence[Assignment], earlier: Sequence[Change]) -> tuple[Package, ...]:
     """Every distribution that conda owns, at its version, and what the running server needs.
 
     Not those that the user forces PyPI to overwrite.
     """
-    if context.request.verb is Verb.REMOVE:
-        return ()
     servers = held_of(context, Ecosystem.PYPI)
     if not context.environment.is_conda:
         return servers
@@ -122,7 +129,7 @@ def _held(context: Context, assignments: Sequence[Assignment], conda_changes: Se
     )
     condas = (
         Package(name=name, version=version, ecosystem=Ecosystem.CONDA)
-        for name, version in sorted(distributions_after(context.inventory, conda_changes).items())
+        for name, version in sorted(distributions_after(context.inventory, earlier).items())
         if name not in forced
     )
     return (*condas, *servers)
@@ -163,28 +170,23 @@ def _direction(before: str, after: str) -> Action:
 
 
 def _keep_whole(
-    context: Context,
-    environment: Environment,
-    assignments: Sequence[Assignment],
-    held: tuple[Package, ...],
-    plan: EnginePlan,
-    conda_changes: Sequence[Change],
+    context: Context, ask: Callable[..., EnginePlan], plan: EnginePlan, earlier: Sequence[Change]
 ) -> EnginePlan:
     """Let the resolver move packages that the plan would break, where it can; what stays broken becomes a blocker.
 
     Neither uv nor pip looks at who depends on what they move.
     """
-    if context.request.verb is Verb.REMOVE:
-        return plan
-    broken = breaks(context, (*conda_changes, *plan.changes))
+    said = [change for change in earlier if change.requested and change.action is Action.REMOVE]
+    wanted = set(breaks(context, said))  # no other version mends what is broken on purpose
+    broken = [item for item in breaks(context, (*earlier, *plan.changes)) if item not in wanted]
     dependents = sorted({item.dependent.name for item in broken})
     if not dependents:
         return plan
     try:
-        mended = _ask(context, environment, assignments, held=held, extra=dependents)
+        mended = ask(extra=dependents)
     except (CatalogError, ConflictError):
         return plan  # no way: the breaks become blockers
-    if breaks(context, (*conda_changes, *mended.changes)):
+    if set(breaks(context, (*earlier, *mended.changes))) - wanted:
         return plan
     held_back = _held_back(plan, mended, broken)
     return replace(_not_asked_for(mended, broken_by=dependents), warnings=(*mended.warnings, *held_back))

@@ -1,9 +1,9 @@
-"""The environment as it will be after the conda step, for a PyPI resolver to look at.
+"""The environment as it will be after removals and the conda step, for a PyPI resolver to look at.
 
-A resolver can only plan against what it sees installed. For a mixed plan it must see the packages that the
-conda step will bring, so it is shown a shadow: a throw-away virtual environment of the same interpreter whose
-site-packages holds only metadata — links to the ``.dist-info`` folders that stay, and minimal ones (name and
-version; conda looks after their dependencies) for what conda will bring.
+A resolver can only plan against what it sees installed. In a plan of several steps it must not see what goes, and
+must see the packages that the conda step will bring, so it is shown a shadow: a throw-away virtual environment of the
+same interpreter whose site-packages holds only metadata — links to the ``.dist-info`` and ``.egg-info`` that stay, and
+minimal ones (name and version; conda looks after their dependencies) for what conda will bring.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from packaging.version import InvalidVersion, Version
 
 from jupyter_pkgmgr import names
 from jupyter_pkgmgr.inventory import Inventory
-from jupyter_pkgmgr.model import Change, Ecosystem, Environment, EnvironmentKind, Package, PythonInfo
+from jupyter_pkgmgr.model import Action, Change, Ecosystem, Environment, EnvironmentKind, Package, PythonInfo
 
 __all__ = ["distributions_after", "distributions_of", "shadow"]
 
@@ -73,7 +73,7 @@ def distributions_of(package: Package) -> tuple[str, ...]:
 
 @contextmanager
 def shadow(environment: Environment, inventory: Inventory, changes: Sequence[Change]) -> Iterator[Environment]:
-    """Make the shadow of an environment after some conda changes; it is gone when the block ends."""
+    """Make the shadow of an environment after some changes; it is gone when the block ends."""
     python = environment.python
     if python is None:
         raise ValueError("an environment without Python has no shadow")
@@ -81,14 +81,15 @@ def shadow(environment: Environment, inventory: Inventory, changes: Sequence[Cha
         prefix = Path(folder)
         executable, site_packages = _skeleton(prefix, python)
         conda = distributions_after(inventory, changes)
-        for package in inventory.packages:
+        gone = {change.package.key for change in changes if change.action is Action.REMOVE}
+        for found in inventory.distributions.values():  # not those that others hide from Python
             if (
-                package.ecosystem is Ecosystem.PYPI
-                and package.location
-                and package.location.name.endswith(".dist-info")
-                and canonicalize_name(package.name) not in conda  # PyPI's copy makes way for conda's
+                found.owner.ecosystem is Ecosystem.PYPI
+                and found.owner.key not in gone
+                and found.path.suffix in (".dist-info", ".egg-info")
+                and found.name not in conda  # PyPI's copy makes way for conda's
             ):
-                (site_packages / package.location.name).symlink_to(package.location)
+                (site_packages / found.path.name).symlink_to(found.path)
         for name, version in conda.items():
             _write_dist_info(site_packages, name, version)
         yield replace(
@@ -118,8 +119,9 @@ def _skeleton(prefix: Path, python: PythonInfo) -> tuple[Path, Path]:
     site_packages.mkdir(parents=True)
     executable = scripts / python.executable.name
     executable.symlink_to(python.executable)
+    home = python.base_prefix if windows else python.base_prefix / "bin"  # a venv's own folder has no standard library
     (prefix / "pyvenv.cfg").write_text(
-        f"home = {python.executable.parent}\ninclude-system-site-packages = false\nversion = {python.version}\n",
+        f"home = {home}\ninclude-system-site-packages = false\nversion = {python.version}\n",
         encoding="utf-8",
     )
     return executable, site_packages

@@ -570,3 +570,16 @@ def test_mamba_solves_with_a_url(tmp_path: Path) -> None:
     replay.install_program()
     (change,) = plan(replay, Verb.INSTALL, URL).changes
     assert change.package.version == "1.17.0"
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize(("verb", "specs"), [(Verb.INSTALL, ("tqdm",)), (Verb.UPDATE, ()), (Verb.UPDATE, ("six",))])
+def test_removals_beside_anything_else_are_refused_as_no_command_does_both(
+    release: str, verb: Verb, specs: tuple[str, ...], tmp_path: Path
+) -> None:
+    replay = Replay(tmp_path, release, installed=("six-1.17.0-0", "click-8.1.7-0"))
+    with pytest.raises(UsageError) as caught:
+        plan(replay, verb, *specs, removals=("click",))
+    assert caught.value.reference == "engine-one-verb"
+    assert caught.value.hint == "%pkg remove click, then the rest; or --engine rattler for all of it"
+    assert not replay.log.exists(), "nothing was run"

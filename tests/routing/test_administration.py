@@ -18,11 +18,11 @@ from tests.routing.conftest import Under
 from tests.service.conftest import User
 
 
-def refused(user: User, line: str) -> PkgError:
+def refused(user: User, *lines: str) -> PkgError:
     """What is said to somebody who may not do that; and nothing has changed."""
     before = user.tree()
     with pytest.raises(PkgError) as caught:
-        user.type(line)
+        user.type_together(*lines) if lines[1:] else user.type(lines[0])
     assert user.tree() == before
     assert caught.value.note is not None
     assert "administrator" in caught.value.note
@@ -63,6 +63,14 @@ def test_a_denied_package_is_refused_before_anything_is_fetched(
     assert isinstance(error, PolicyError)
     assert "tb-p*" in (error.note or "")
     assert index.requests == []
+
+
+def test_every_part_of_a_request_is_bound(venv_user: User, under: Under) -> None:
+    venv_user.type("install tb-pure==1.0 tb-cli")
+    user = under(venv_user, AdminPolicy(deny_packages=("tb-pure",)))
+    assert refused(user, "remove tb-cli", "install tb-alpha", "update tb-pure").reference == "package-denied"
+    user.type_together("remove tb-pure", "install tb-alpha")
+    assert [user.version(name) for name in ("tb-pure", "tb-alpha")] == [None, "2.1"]
 
 
 def test_a_denied_version(venv_user: User, under: Under) -> None:

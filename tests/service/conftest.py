@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_pkgmgr.commands import parse_line
+from jupyter_pkgmgr.commands import Command, parse_line, together
 from jupyter_pkgmgr.environments import from_interpreter, from_prefix
-from jupyter_pkgmgr.model import Environment
+from jupyter_pkgmgr.model import Environment, Request
 from jupyter_pkgmgr.render import Rendered
 from jupyter_pkgmgr.service import PackageService
 from jupyter_pkgmgr.verbs import Report, Runner
@@ -28,9 +28,20 @@ class User:
     shown: dict[str, Rendered] = field(default_factory=dict)
 
     def type(self, line: str) -> Report:
+        return self.run(parse_line(line, base=self.base))
+
+    def type_together(self, *lines: str) -> Report:
+        """Several commands as one plan."""
+        request = self.together(*lines)
+        return self.run(Command(verb=request.verb, request=request))
+
+    def together(self, *lines: str) -> Request:
+        commands = [parse_line(line, base=self.base) for line in lines]
+        return together([command.request for command in commands if command.request is not None])
+
+    def run(self, command: Command) -> Report:
         self.shown = {}
-        runner = Runner(self.service, self.environment, self.shown.__setitem__)
-        return runner.run(parse_line(line, base=self.base))
+        return Runner(self.service, self.environment, self.shown.__setitem__).run(command)
 
     @property
     def screen(self) -> str:
