@@ -48,16 +48,16 @@ def _route(api: Json, title: str, path: Json, operation: Json) -> Iterator[str]:
             yield f"| `{item['name']}` | {item['in']} | {_type(item['schema'])} | {item.get('description', '')} |"
         yield ""
     if body := operation.get("requestBody"):
-        yield from _body(body["content"]["application/json"]["schema"])
+        yield from _body(api, body["content"]["application/json"]["schema"])
     for status, answer in operation["responses"].items():
         if status != "default":
             yield from _answer(status, _resolved(api, answer))
 
 
-def _body(schema: Json) -> Iterator[str]:
+def _body(api: Json, schema: Json) -> Iterator[str]:
     for number, form in enumerate(schema.get("oneOf", [schema])):
         yield ("Or:" if number else "Body:") + "\n"
-        yield from _properties(form)
+        yield from _properties(_resolved(api, form))
 
 
 def _answer(status: str, answer: Json) -> Iterator[str]:

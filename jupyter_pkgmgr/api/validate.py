@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct, field
 
-from jupyter_pkgmgr.commands import Command, parse_arguments, parse_line, refuse_files
+from jupyter_pkgmgr.commands import Command, parse_arguments, parse_line, refuse_files, together
 from jupyter_pkgmgr.environments import KernelFacts
 from jupyter_pkgmgr.model import Ecosystem, Options, Request, Verb, parse_spec, redact
 from jupyter_pkgmgr.model.errors import EnvironmentProblem, UsageError
@@ -84,6 +84,12 @@ class RequestBody(_Strict):
     verb: Verb
     specs: Annotated[list[SpecText], Meta(max_length=1000)]
     options: OptionsBody = field(default_factory=OptionsBody)
+
+
+class SeveralBody(_Strict):
+    """Several of them, for one plan."""
+
+    requests: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=100)]
 
 
 class ApplyBody(_Strict):
@@ -226,15 +232,36 @@ def number(query: Mapping[str, str], name: str, default: int, *, low: int, high:
 
 
 def read_command(body: Any) -> Command:
-    """What a plan is to be made of: a command as typed, or a verb with specs and options.
+    """What a plan is to be made of: a command as typed, or a verb with specs and options; or several of them.
 
     Raises
     ------
     BadRequestError
         If the body isn't as documented, or the verb changes nothing.
     UsageError
-        If the command makes no sense, or names a file.
+        If the command makes no sense, or names a file; or if several can't be one plan.
     """
+    if isinstance(body, dict) and "requests" in body:
+        return _several(read(body, SeveralBody))
+    return _one(body)
+
+
+def _several(body: SeveralBody) -> Command:
+    commands = [_numbered(number, one) for number, one in enumerate(body.requests)]
+    if len(commands) == 1:
+        return commands[0]  # an undo, too
+    request = together([command.request for command in commands if command.request is not None])
+    return Command(verb=request.verb.value, request=request)
+
+
+def _numbered(number: int, body: Any) -> Command:
+    try:
+        return _one(body)
+    except BadRequestError as error:
+        raise BadRequestError(f"requests[{number}]: {error.message}", hint=error.hint) from error
+
+
+def _one(body: Any) -> Command:
     if isinstance(body, dict) and "command" in body:
         command = parse_line(read(body, CommandBody).command.removeprefix("%pkg").strip(), base=None)
     else:

@@ -69,6 +69,56 @@ def test_two_clients_follow_one_job_and_one_comes_back(client: Client) -> None:
     assert client.get(f"jobs/{name}/events", after=again["next"], wait=30)["events"] == []
 
 
+def test_several_kinds_of_change_are_one_plan_one_job_and_one_undo(client: Client) -> None:
+    client.apply("install tb-cli tb-alpha==2.0 tb-pure==1.0")
+    before = client.versions()
+    job, _ = client.follow(
+        client.post(
+            "environments/{env}/plans",
+            {
+                "requests": [
+                    {"verb": "remove", "specs": ["tb-cli"]},
+                    {"verb": "install", "specs": ["tb-extra", "tb-alpha==1.1"]},
+                    {"verb": "update", "specs": ["tb-pure"]},
+                ]
+            },
+        )["id"]
+    )
+    command = "remove tb-cli; install tb-extra tb-alpha==1.1; update tb-pure"
+    assert job["title"] == command
+    plan = client.get(f"plans/{job['result']['plan']}")
+    assert plan["command"] == command
+    changes = {
+        (change["after"] or change["before"])["name"]: (change["action"], change["requested"])
+        for step in plan["steps"]
+        for change in step["changes"]
+    }
+    assert changes == {
+        "tb-cli": ("remove", True),
+        "tb-extra": ("install", True),
+        "tb-alpha": ("downgrade", True),
+        "tb-pure": ("upgrade", True),
+    }
+    assert plan["review"] == {"needed": False, "reasons": []}, "all of it was asked for"
+    applied, _ = client.follow(client.post("jobs", {"plan": plan["id"]})["id"])
+    assert applied["state"] == "succeeded"
+    versions = {name: version for name, version in client.versions().items() if name.startswith("tb-")}
+    assert versions == {"tb-extra": "1.0", "tb-alpha": "1.1", "tb-pure": "2.0"}
+    assert [entry["command"] for entry in client.get("environments/{env}/history")["entries"]][:1] == [command]
+    assert client.apply("undo 1")["state"] == "succeeded"
+    assert client.versions() == before
+
+
+def test_a_contradiction_is_a_blocker_of_the_plan(client: Client) -> None:
+    client.apply("install tb-alpha")
+    requests = [{"command": "remove tb-alpha"}, {"command": "pip install tb-mixed"}]
+    job, _ = client.follow(client.post("environments/{env}/plans", {"requests": requests})["id"])
+    plan = client.get(f"plans/{job['result']['plan']}")
+    assert plan["command"] == "%pkg remove tb-alpha; %pkg pip install tb-mixed"
+    assert [notice["message"] for notice in plan["blockers"]] == ["tb-mixed needs tb-alpha, which this plan removes"]
+    assert client.send("POST", "jobs", {"plan": plan["id"]}).status == 409
+
+
 def test_undo_by_a_plan(client: Client) -> None:
     transaction = client.apply("install tb-pure==1.0")["result"]["transaction"]
     plan = client.plan("undo 1")
