@@ -62,7 +62,7 @@ def _overview(program: str) -> str:
     where = "this kernel's environment" if notebook else "an environment"
     lines = [f"{program} VERB …: packages for {where}", ""]
     lines += [f"  {verb:{width}}  {text}" for verb, text in VERBS.items()]
-    cells = "; a cell that begins with %%pkg takes a spec a line" if notebook else ""
+    cells = "; a cell that begins with %%pkg takes a spec or a command a line" if notebook else ""
     lines += ["", f"  {program} help install    shows the options{cells}"]
     return "\n".join(lines)
 

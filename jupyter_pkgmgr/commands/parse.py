@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Never
@@ -14,6 +15,7 @@ from jupyter_pkgmgr.model.errors import UsageError
 from jupyter_pkgmgr.model.spec import is_file
 
 from .requirements import Requirements, read_requirements
+from .together import together
 from .words import join_constraints, split_line, unwrap
 
 __all__ = ["ALIASES", "VERBS", "Command", "build_parser", "parse_arguments", "parse_cell", "parse_line", "refuse_files"]
@@ -67,6 +69,8 @@ _WITHOUT_EFFECT = (
     "--use-pep517",
 )
 """Options of pasted commands that change nothing about the result here: taken, and left alone."""
+_OPTIONS = ("-r", "-c", "-e", "--")
+"""How lines of a cell begin that are no specs."""
 _WITHOUT_EFFECT_WITH_VALUE = ("--progress-bar", "--root-user-action")
 
 
@@ -110,16 +114,42 @@ def parse_line(line: str, *, base: Path | None) -> Command:
 
 
 def parse_cell(line: str, cell: str, *, base: Path) -> Command:
-    """Parse ``%%pkg``: the first line has the verb and options, then a spec a line, quotes or none."""
-    words = unwrap(split_line(line)) or ["install"]
-    specs = []
-    for raw in cell.splitlines():
-        text = raw.strip()
-        if text.startswith(("-r", "-c", "-e", "--")):
-            words += split_line(text)
-        elif text and not text.startswith("#"):
-            specs.append(text.partition(" #")[0].strip())
-    return parse_arguments(words, base=base, typed=f"%%pkg {line}".strip(), specs=specs)
+    """Parse ``%%pkg``: the first line has the verb and options, then a spec a line, quotes or none.
+
+    Where the first line has no verb, lines may be commands, too (``remove six``); all of the cell is one plan.
+    """
+    words = unwrap(split_line(line))
+    lines = [text for raw in cell.splitlines() if (text := raw.strip()) and not text.startswith("#")]
+    commands = [text for text in lines if _is_command(text)] if words in ([], ["plan"]) else []
+    if not commands:
+        return _with_specs(words or ["install"], lines, base=base, typed=f"%%pkg {line}".strip())
+    parsed = [parse_arguments(unwrap(split_line(text)), base=base, typed=text) for text in commands]
+    if specs := [text for text in lines if text not in commands]:
+        parsed.append(_with_specs(["install"], specs, base=base, typed=" ".join(["install", *specs])))
+    request = together([command.request for command in parsed if command.request is not None])
+    return Command(
+        verb=request.verb,
+        request=replace(request, command=f"%%pkg {request.command}"),
+        dry_run=bool(words) or any(command.dry_run for command in parsed),
+        yes=any(command.yes for command in parsed),
+        quiet=any(command.quiet for command in parsed),
+        verbose=any(command.verbose for command in parsed),
+        json=any(command.json for command in parsed),
+    )
+
+
+def _is_command(text: str) -> bool:
+    """Whether a line of a cell is a command: a verb, and what no version of a package of that name begins with."""
+    verb, *rest = unwrap(text.split()) or [""]
+    verb = ALIASES.get(verb, verb)
+    return verb == Verb.UNDO or (verb in CHANGING and bool(rest) and re.match(r"[A-Za-z./~'\"-]", rest[0]) is not None)
+
+
+def _with_specs(words: Sequence[str], lines: Sequence[str], *, base: Path, typed: str) -> Command:
+    """Words, and lines with a spec or options each."""
+    options = [word for text in lines if text.startswith(_OPTIONS) for word in split_line(text)]
+    specs = [text.partition(" #")[0].strip() for text in lines if not text.startswith(_OPTIONS)]
+    return parse_arguments([*words, *options], base=base, typed=typed, specs=specs)
 
 
 def parse_arguments(words: Sequence[str], *, base: Path | None, typed: str = "", specs: Sequence[str] = ()) -> Command:

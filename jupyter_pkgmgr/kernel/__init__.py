@@ -97,7 +97,7 @@ class Face:
         """Install, remove, update, list, search … packages in the environment of this kernel.
 
         ``%pkg install pandas`` installs a package, ``%pkg list`` shows what is there, ``%pkg help`` names all
-        verbs. ``%%pkg install`` takes one spec a line.
+        verbs. ``%%pkg install`` takes one spec a line, ``%%pkg`` alone one command a line, too.
         """
         from .satisfied import answer  # noqa: PLC0415  on first use, and the rest only if it can't answer
 

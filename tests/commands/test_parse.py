@@ -274,3 +274,33 @@ def test_every_verb_has_a_help_page(verb: str) -> None:
 def test_help_for_an_unknown_verb() -> None:
     with pytest.raises(UsageError):
         help_text("frobnicate")
+
+
+@pytest.mark.parametrize("first", ["", "plan"])
+def test_a_cell_of_commands_is_one_request(first: str, tmp_path: Path) -> None:
+    cell = "# what this course needs\nremove six\npip install 'pandas>=2' rich\nupdate numpy  # newest\nhttpx\n"
+    command = parse_cell(first, cell, base=tmp_path)
+    assert specs(command) == ["pandas>=2", "rich", "httpx"]
+    assert command.request is not None
+    assert [spec.text for spec in command.request.removals] == ["six"]
+    assert [spec.text for spec in command.request.updates] == ["numpy"]
+    assert command.request.command == (
+        "%%pkg remove six; pip install 'pandas>=2' rich; update numpy  # newest; install httpx"
+    )
+    assert command.dry_run is (first == "plan")
+
+
+@pytest.mark.parametrize("line", ["install", "update >=2", "add 1.0", "remove; python_version < '4'"])
+def test_a_package_may_be_called_like_a_verb(line: str, tmp_path: Path) -> None:
+    command = parse_cell("", f"{line}\nsix", base=tmp_path)
+    assert specs(command) == [line, "six"]
+
+
+def test_a_verb_on_the_first_line_makes_the_others_specs(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpecError):
+        parse_cell("install", "remove six", base=tmp_path)
+
+
+def test_flags_of_one_command_hold_for_the_cell(tmp_path: Path) -> None:
+    command = parse_cell("", "remove -q six\ninstall --dry-run -v rich", base=tmp_path)
+    assert (command.quiet, command.dry_run, command.verbose, command.json) == (True, True, True, False)
