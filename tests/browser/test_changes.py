@@ -114,6 +114,47 @@ def test_what_was_collected_is_applied_as_one_plan(
     expect(panel.node.get_by_role("list", name="History").get_by_role("article")).to_have_count(1)
 
 
+def test_removals_installs_and_downgrades_are_one_plan_one_job_and_one_undo(
+    page: Page, jupyter: Jupyter, new_kernel: NewKernel, shoot: Shoot
+) -> None:
+    panel = start(page, jupyter, new_kernel("several", "tb-alpha==2.1", "tb-cli", "tb-left"))
+    before = files(jupyter, "several")
+    panel.collect("tb-extra")
+    panel.tab("Installed")
+    panel.row("tb-cli").click()
+    panel.details("tb-cli").get_by_role("button", name="Add to changes: Remove").click()
+    details = panel.find("tb-alpha")
+    details.get_by_role("combobox", name="Version").select_option("1.1")
+    details.get_by_role("button", name="Add to changes: Change to 1.1").click()
+    panel.tab("Installed")
+    panel.row("tb-pure").click()  # what tb-left needs
+    panel.details("tb-pure").get_by_role("button", name="Add to changes: Remove").click()
+    apply = panel.node.get_by_role("button", name="Apply", exact=True)
+    apply.click()
+    dialog = plan_dialog(page)
+    expect(dialog.get_by_text("tb-left 1.0 needs tb-pure==1.0, but it would be gone")).to_have_count(1, timeout=TIMEOUT)
+    expect(dialog.get_by_role("table")).to_have_count(1)
+    expect(dialog.get_by_role("rowheader")).to_have_text(["tb-cli", "tb-pure", "tb-alpha", "tb-extra"])
+    shoot("plan-several")
+    dialog.get_by_role("button", name="Back").click()
+    panel.tab("Changes")
+    panel.node.get_by_role("button", name="Take tb-pure out of the changes").click()
+    apply.click()
+    waiting = panel.node.get_by_role("region", name="Collected changes").get_by_role("listitem")
+    expect(waiting).to_have_count(0, timeout=TIMEOUT)
+    expect(panel.node.get_by_role("region", name="Jobs").get_by_role("article")).to_have_count(1)
+    shoot("change-several-applied")
+    assert installed(jupyter, "several") == {"tb_extra-1.0", "tb_alpha-1.1", "tb_left-1.0", "tb_pure-1.0"}
+    panel.tab("History")
+    articles = panel.node.get_by_role("list", name="History").get_by_role("article")
+    expect(articles).to_have_count(1)
+    expect(articles).to_contain_text("remove tb-cli; install tb-extra tb-alpha==1.1")
+    shoot("history-several")
+    articles.first.get_by_role("button", name="Undo").click()
+    expect(articles).to_have_count(2, timeout=TIMEOUT)
+    assert files(jupyter, "several") == before
+
+
 # --- other versions ------------------------------------------------------------------------------------------------
 
 
@@ -297,9 +338,7 @@ def test_undo_and_redo_from_the_history(
 # --- the kernel after it -------------------------------------------------------------------------------------------
 
 
-def test_undo_from_the_palette_before_the_panel_was_opened(
-    page: Page, jupyter: Jupyter, new_kernel: NewKernel
-) -> None:
+def test_undo_from_the_palette_before_the_panel_was_opened(page: Page, jupyter: Jupyter, new_kernel: NewKernel) -> None:
     name = jupyter.write("palette.ipynb", "%pkg install tb-pure", kernel=new_kernel("palette"))
     notebook = open_notebook(page, jupyter, name)
     notebook.run(0)

@@ -31,36 +31,19 @@ export function take(cart: Cart, name: string): Cart {
   return cart.filter(pending => normalize(pending.name) !== key);
 }
 
-/**
- * What to plan for the cart, in this order.
- *
- * A plan has one verb. Updates that stand beside installs become installs of at least the newest version, so
- * everything but removals is one plan; removals come first, since they may make room.
- */
-export function requests(cart: Cart): { request: PlanRequest; names: string[] }[] {
-  const removed = cart.filter(({ action }) => action === 'remove');
-  const changed = cart.filter(({ action }) => action !== 'remove');
-  const onlyUpdates = changed.every(({ action }) => action === 'update');
-  const planned = [];
-  if (removed.length) {
-    planned.push({ verb: 'remove' as const, pending: removed });
-  }
-  if (changed.length) {
-    planned.push({
-      verb: onlyUpdates ? ('update' as const) : ('install' as const),
-      pending: changed
-    });
-  }
-  return planned.map(({ verb, pending }) => ({
-    request: { verb, specs: pending.map(one => spec(one, verb)) },
-    names: pending.map(({ name }) => name)
-  }));
+const VERBS = ['remove', 'install', 'update'] as const;
+
+/** What to plan for the cart: everything is one plan. */
+export function request(cart: Cart): PlanRequest {
+  const requests = VERBS.map(verb => ({
+    verb,
+    specs: cart.filter(({ action }) => action === verb).map(spec)
+  })).filter(({ specs }) => specs.length);
+  const [first] = requests;
+  return first && requests.length === 1 ? first : { requests };
 }
 
-function spec({ action, name, ecosystem, version }: IPending, verb: string): string {
+function spec({ action, name, ecosystem, version }: IPending): string {
   const source = ecosystem ? `${ecosystem}::` : '';
-  if (verb !== 'install' || !version) {
-    return `${source}${name}`;
-  }
-  return `${source}${name}${action === 'update' ? '>=' : '=='}${version}`;
+  return action === 'install' && version ? `${source}${name}==${version}` : `${source}${name}`;
 }

@@ -34,7 +34,7 @@ export function understand(text: string): Understood {
   }
   const commands = lines.map(asCommand);
   if (commands.every(command => command !== null)) {
-    return request({ command: joinCommands(commands) }, lines);
+    return request(joinCommands(commands), lines);
   }
   if (lines.length > 1) {
     return requirements(lines);
@@ -60,14 +60,17 @@ function asCommand(line: string): string | null {
   return rest !== bare && VERB.test(rest) ? rest : null;
 }
 
-/** Several install lines are one request; other verbs can't be mixed, so the server sees what came first. */
-function joinCommands(commands: readonly string[]): string {
-  const [first = '', ...others] = commands;
-  const verb = VERB.exec(first)?.[1] ?? '';
-  const tails = others
-    .filter(command => VERB.exec(command)?.[1] === verb)
-    .map(command => command.slice(verb.length).trim());
-  return [first, ...tails].join(' ');
+/** Several lines are one plan; those of one verb are one command, as a requirements file would be. */
+function joinCommands(commands: readonly string[]): PlanRequest {
+  const joined = new Map<string, string>();
+  for (const command of commands) {
+    const verb = VERB.exec(command)?.[1] ?? '';
+    const before = joined.get(verb);
+    joined.set(verb, before ? `${before} ${command.slice(verb.length).trim()}` : command);
+  }
+  const requests = [...joined.values()].map(command => ({ command }));
+  const [first] = requests;
+  return first && requests.length === 1 ? first : { requests };
 }
 
 function requirements(lines: string[]): Understood {

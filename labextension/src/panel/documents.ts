@@ -288,8 +288,10 @@ export interface ISettings {
   limits: Record<string, number>;
 }
 
-/** What to plan: a command as typed after `%pkg`, or a verb with its specs. */
-export type PlanRequest =
+/** What to plan: a command as typed after `%pkg`, or a verb with its specs; or several of them as one plan. */
+export type PlanRequest = OneRequest | { requests: OneRequest[] };
+
+export type OneRequest =
   | { command: string }
   | { verb: 'install' | 'remove' | 'update'; specs: string[]; options?: object };
 

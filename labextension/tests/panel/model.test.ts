@@ -1,7 +1,7 @@
 // @vitest-environment node
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import type { IChange } from '../../src/panel/documents';
+import type { IChange, PlanRequest } from '../../src/panel/documents';
 import { asError } from '../../src/panel/errors';
 import { PanelModel } from '../../src/panel/model';
 import { RestPackageService } from '../../src/panel/service';
@@ -291,10 +291,14 @@ describe('a change', () => {
     await first;
   });
 
-  it('of several kinds is applied part by part, and what is done leaves the cart', async () => {
-    server.planner = () => quiet;
+  it('of several kinds is one: all of it is done, or nothing', async () => {
+    const planned: PlanRequest[] = [];
+    server.planner = request => {
+      planned.push(request);
+      return quiet;
+    };
     server.onJob = job => {
-      const state = server.jobsOf('apply').length === 1 ? 'succeeded' : 'rolled-back';
+      const state = server.jobsOf('apply').length === 2 ? 'succeeded' : 'rolled-back';
       const error = {
         reference: 'x',
         message: 'no space left',
@@ -320,8 +324,19 @@ describe('a change', () => {
       installed: '1'
     });
     await model.changes.applyCart();
-    expect(model.changes.state.cart.map(({ name }) => name)).toEqual(['rich']);
+    expect(planned).toEqual([
+      {
+        requests: [
+          { verb: 'remove', specs: ['six'] },
+          { verb: 'install', specs: ['rich'] }
+        ]
+      }
+    ]);
+    expect(model.changes.state.cart.map(({ name }) => name)).toEqual(['rich', 'six']);
     expect(model.changes.state.error?.message).toBe('no space left');
+    await model.changes.applyCart();
+    expect(model.changes.state).toMatchObject({ cart: [], error: null });
+    expect(server.jobsOf('apply')).toHaveLength(2);
   });
 
   it('of one environment goes on when another is shown', async () => {

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 
 import type { Cart, IPending } from '../../src/panel/cart';
-import { find, put, requests, take } from '../../src/panel/cart';
+import { find, put, request, take } from '../../src/panel/cart';
 import { understand } from '../../src/panel/command-text';
 import type { IEvent, JobEvent } from '../../src/panel/documents';
 import { bytes, moment, safeLink, seconds, shortUrl, versions } from '../../src/panel/format';
 import { NamesIndex, normalize } from '../../src/panel/names';
 import { advance, downloaded, nothingYet, together } from '../../src/panel/progress';
+import { asLists } from '../../src/panel/steps';
 import { english } from '../../src/panel/translation';
 import { change, one } from '../memory/plans';
 
@@ -88,6 +89,19 @@ describe('a text in the search box', () => {
     expect(understand(text)).toMatchObject({ kind: 'request', request: { command } });
   });
 
+  it('of commands of several kinds is one plan', () => {
+    const text =
+      'pip uninstall opencv-python\npip install opencv-python-headless\npip install rich';
+    expect(understand(text)).toMatchObject({
+      request: {
+        requests: [
+          { command: 'uninstall opencv-python' },
+          { command: 'install opencv-python-headless rich' }
+        ]
+      }
+    });
+  });
+
   it('of several lines is a list of requirements, without its comments', () => {
     const text = "# for the course\npandas>=2\n\nrich  # nice\nfoo; python_version < '3.9'\n";
     expect(understand(text)).toMatchObject({
@@ -147,25 +161,43 @@ describe('collected changes', () => {
       pending('install', 'rich', { version: '14.0' }),
       pending('install', 'numpy', { ecosystem: 'conda' })
     ];
-    expect(requests(cart).map(({ request }) => request)).toEqual([
-      { verb: 'install', specs: ['rich==14.0', 'conda::numpy'] }
-    ]);
-    expect(
-      requests([pending('update', 'rich', { version: '14.0' })]).map(({ request }) => request)
-    ).toEqual([{ verb: 'update', specs: ['rich'] }]);
+    expect(request(cart)).toEqual({ verb: 'install', specs: ['rich==14.0', 'conda::numpy'] });
+    expect(request([pending('update', 'rich', { version: '14.0' })])).toEqual({
+      verb: 'update',
+      specs: ['rich']
+    });
   });
 
-  it('put updates beside installs as lower bounds, and removals first', () => {
+  it('are one plan whatever their verbs are, removals first', () => {
     const cart = [
       pending('install', 'rich'),
       pending('update', 'numpy', { version: '2.3.1' }),
       pending('remove', 'six')
     ];
-    expect(requests(cart)).toEqual([
-      { request: { verb: 'remove', specs: ['six'] }, names: ['six'] },
-      { request: { verb: 'install', specs: ['rich', 'numpy>=2.3.1'] }, names: ['rich', 'numpy'] }
+    expect(request(cart)).toEqual({
+      requests: [
+        { verb: 'remove', specs: ['six'] },
+        { verb: 'install', specs: ['rich'] },
+        { verb: 'update', specs: ['numpy'] }
+      ]
+    });
+  });
+});
+
+describe('steps', () => {
+  it('of one engine are one list', () => {
+    const uv = { ecosystem: 'pypi', engine: 'uv', reason: '' };
+    const conda = { ecosystem: 'conda', engine: 'rattler', reason: '' };
+    expect(
+      asLists([
+        { ...uv, changes: ['- a'] },
+        { ...conda, changes: ['+ b'] },
+        { ...uv, changes: ['+ c'] }
+      ])
+    ).toEqual([
+      { ...uv, changes: ['- a', '+ c'] },
+      { ...conda, changes: ['+ b'] }
     ]);
-    expect(requests([])).toEqual([]);
   });
 });
 

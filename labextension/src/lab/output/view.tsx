@@ -1,5 +1,6 @@
 import { useState } from 'react';
 
+import { asLists } from '../../panel/steps';
 import type { ITranslation } from '../../panel/translation';
 import type {
   IErrorPart,
@@ -78,7 +79,7 @@ function Plan({ part, trans }: Omit<IProps<IPlanPart>, 'actions'>) {
         <b>{trans.__('Plan for %1', part.environment)}</b>
         <Counts part={part} trans={trans} />
       </header>
-      {part.steps.map((step, index) => (
+      {asLists(part.steps).map((step, index) => (
         <Step key={index} step={step} trans={trans} />
       ))}
       {part.blockers.map((notice, index) => (

@@ -57,7 +57,7 @@ function Pending() {
 
 function Busy() {
   const { changes, jobs, trans } = useModel();
-  const { phase, title, job, step, steps } = useStore(changes);
+  const { phase, title, job } = useStore(changes);
   const { jobs: all } = useStore(jobs);
   const view = all.find(one => one.job.id === job);
   const what =
@@ -66,7 +66,7 @@ function Busy() {
     <div className="jpkg-Foot-row jpkg-mod-busy" role="group" aria-label={what}>
       <div className="jpkg-Foot-progress">
         <strong className="jpkg-Ellipsis" title={what}>
-          {steps > 1 ? trans.__('%1 (%2 of %3)', what, step, steps) : what}
+          {what}
         </strong>
         <ProgressLine
           progress={view?.progress ?? nothingYet}

@@ -53,9 +53,6 @@ export function ChangesView() {
 
 function Collected({ cart }: { cart: readonly IPending[] }) {
   const { changes, trans } = useModel();
-  const two =
-    cart.some(({ action }) => action === 'remove') &&
-    cart.some(({ action }) => action !== 'remove');
   return (
     <section aria-label={trans.__('Collected changes')}>
       <div className="jpkg-Heading">
@@ -81,11 +78,6 @@ function Collected({ cart }: { cart: readonly IPending[] }) {
           </li>
         ))}
       </ul>
-      {two && (
-        <p className="jpkg-Pad jpkg-Muted">
-          {trans.__('Removals are planned and applied first, then the rest.')}
-        </p>
-      )}
     </section>
   );
 }

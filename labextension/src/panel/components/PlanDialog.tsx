@@ -11,6 +11,7 @@ import {
 } from '../format';
 import { useStore } from '../store';
 import { SIGNS } from './ChangeSummary';
+import { asLists } from '../steps';
 import { Button } from './Button';
 import { useModel } from './context';
 import { Notices } from './notes';
@@ -25,7 +26,6 @@ export function PlanDialog() {
 function Dialog({ plan }: { plan: IPlan }) {
   const { changes, session, trans } = useModel();
   const { environments, environment } = useStore(session);
-  const { step, steps } = useStore(changes);
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useRef<HTMLHeadingElement>(null);
   const id = useId();
@@ -61,7 +61,6 @@ function Dialog({ plan }: { plan: IPlan }) {
         <h2 id={`${id}-title`} ref={heading} tabIndex={-1}>
           {known ? trans.__('Plan for %1', known.name) : trans.__('Plan')}
         </h2>
-        {steps > 1 && <span className="jpkg-Muted">{trans.__('%1 of %2', step, steps)}</span>}
       </div>
       <div
         className="jpkg-Dialog-body"
@@ -80,7 +79,7 @@ function Dialog({ plan }: { plan: IPlan }) {
           </ul>
         )}
         <Notices tone="warning" notices={plan.warnings} />
-        {plan.steps.map((one, index) => (
+        {asLists(plan.steps).map((one, index) => (
           <Step key={index} step={one} />
         ))}
       </div>

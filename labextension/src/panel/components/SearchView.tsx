@@ -77,23 +77,32 @@ interface IUnderstoodProps {
 
 function Understood({ request, busy, onPlan }: IUnderstoodProps) {
   const { trans } = useModel();
-  const lines = 'command' in request ? [`%pkg ${request.command}`] : request.specs;
+  const specs = 'specs' in request ? request.specs : null;
   return (
     <div className="jpkg-Understood">
       <p className="jpkg-Muted">
-        {'command' in request
-          ? trans.__('Understood as a command:')
-          : trans.__('Understood as requirements:')}
+        {specs
+          ? trans.__('Understood as requirements:')
+          : 'requests' in request
+            ? trans.__('Understood as commands, for one plan:')
+            : trans.__('Understood as a command:')}
       </p>
-      <pre tabIndex={0}>{lines.join('\n')}</pre>
+      <pre tabIndex={0}>{linesOf(request).join('\n')}</pre>
       <Button kind="primary" disabled={busy} onClick={onPlan}>
-        {'command' in request
-          ? trans.__('Run')
-          : trans._n('Install %1 package', 'Install %1 packages', request.specs.length)}
+        {specs
+          ? trans._n('Install %1 package', 'Install %1 packages', specs.length)
+          : trans.__('Run')}
       </Button>
       <span className="jpkg-Muted">{trans.__('or Enter')}</span>
     </div>
   );
+}
+
+function linesOf(request: PlanRequest): string[] {
+  if ('requests' in request) {
+    return request.requests.flatMap(linesOf);
+  }
+  return 'command' in request ? [`%pkg ${request.command}`] : request.specs;
 }
 
 function Results({ focusRequest }: { focusRequest: number }) {

@@ -1,5 +1,5 @@
 import type { Cart, IPending } from '../cart';
-import { put, requests, take } from '../cart';
+import { put, request as requestFor, take } from '../cart';
 import type { IError, IJob, IPlan, PlanRequest } from '../documents';
 import { asError, isAbort } from '../errors';
 import { Store } from '../store';
@@ -15,9 +15,6 @@ export interface IChangesState {
   phase: 'idle' | 'planning' | 'review' | 'applying';
   /** What is being planned or applied, in the words of who asked. */
   title: string;
-  /** Of several plans, which one; counted from 1. */
-  step: number;
-  steps: number;
   /** The job that makes the plan, or applies it. */
   job: string | null;
   /** The plan that waits for a decision. */
@@ -27,11 +24,13 @@ export interface IChangesState {
   outcome: string;
 }
 
-/** What is to happen: one plan or several, one after the other. */
+/** What is to happen. */
 interface IWork {
   environment: string;
   title: string;
-  parts: { request: PlanRequest; names: string[] }[];
+  request: PlanRequest;
+  /** What leaves the cart when it is done. */
+  names: string[];
 }
 
 type Decision = 'apply' | 'back';
@@ -51,8 +50,6 @@ export class Changes extends Store<IChangesState> {
       elsewhere: [],
       phase: 'idle',
       title: '',
-      step: 1,
-      steps: 1,
       job: null,
       plan: null,
       error: null,
@@ -105,7 +102,7 @@ export class Changes extends Store<IChangesState> {
     const { cart, environment } = this.state;
     if (environment !== null && cart.length) {
       const title = this.#context.trans._n('%1 change', '%1 changes', cart.length);
-      await this.#work({ environment, title, parts: requests(cart) });
+      await this.#work({ environment, title, ...workOf(cart) });
     }
   }
 
@@ -113,7 +110,7 @@ export class Changes extends Store<IChangesState> {
   async applyOne(pending: IPending): Promise<void> {
     const { environment } = this.state;
     if (environment !== null) {
-      await this.#work({ environment, title: pending.name, parts: requests([pending]) });
+      await this.#work({ environment, title: pending.name, ...workOf([pending]) });
     }
   }
 
@@ -121,7 +118,7 @@ export class Changes extends Store<IChangesState> {
   async request(request: PlanRequest, title: string): Promise<void> {
     const { environment } = this.state;
     if (environment !== null) {
-      await this.#work({ environment, title, parts: [{ request, names: [] }] });
+      await this.#work({ environment, title, request, names: [] });
     }
   }
 
@@ -142,17 +139,13 @@ export class Changes extends Store<IChangesState> {
     this.set({ error: null, outcome: '' });
   }
 
-  async #work({ environment, title, parts }: IWork): Promise<void> {
+  async #work({ environment, title, request, names }: IWork): Promise<void> {
     if (this.state.phase !== 'idle') {
       return;
     }
-    const steps = parts.length;
     try {
-      for (const [index, { request, names }] of parts.entries()) {
-        this.set({ title, step: index + 1, steps, error: null, outcome: '' });
-        if (!(await this.#one(environment, request))) {
-          break;
-        }
+      this.set({ title, error: null, outcome: '' });
+      if (await this.#apply(environment, request)) {
         this.#done(environment, names);
       }
     } catch (error) {
@@ -164,8 +157,8 @@ export class Changes extends Store<IChangesState> {
     }
   }
 
-  /** One plan: made, decided about where needed, applied. Whether it came to its end. */
-  async #one(environment: string, request: PlanRequest): Promise<boolean> {
+  /** The plan: made, decided about where needed, applied. Whether it came to its end. */
+  async #apply(environment: string, request: PlanRequest): Promise<boolean> {
     const { service, trans } = this.#context;
     this.set({ phase: 'planning' });
     this.#context.say(trans.__('Making a plan'));
@@ -272,6 +265,10 @@ export class Changes extends Store<IChangesState> {
       this.set({ elsewhere });
     }
   }
+}
+
+function workOf(cart: Cart): Pick<IWork, 'request' | 'names'> {
+  return { request: requestFor(cart), names: cart.map(({ name }) => name) };
 }
 
 function isNothing(plan: IPlan): boolean {
