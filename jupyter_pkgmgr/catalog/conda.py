@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
@@ -23,7 +25,7 @@ _SHOWN_VERSIONS = 8
 
 
 class CondaCatalog:
-    """What the configured channels have for this platform.
+    """What the configured channels have for this platform; they are read once, so it is for one question.
 
     Parameters
     ----------
@@ -36,6 +38,7 @@ class CondaCatalog:
     def __init__(self, settings: CondaSettings, reader: ChannelReader) -> None:
         self.settings = settings
         self._reader = reader
+        self._reading = uuid.uuid4().hex
 
     def search(self, query: str, *, limit: int = 20) -> SearchResult:
         """Packages whose names match, best match first; ``*`` and ``?`` are wildcards as in ``conda search``."""
@@ -86,7 +89,7 @@ class CondaCatalog:
         """
         name = _name_of(match_spec)
         try:
-            records = self._reader.query(self.settings, [match_spec])
+            records = self._reader.query(self.settings, [match_spec], reading=self._reading)
         except PackageNotFoundError:
             records = ()
         if not records:
@@ -119,14 +122,14 @@ class CondaCatalog:
         return side_by_side(lambda item: self.metadata(*((item,) if isinstance(item, str) else item)), wanted)
 
     def _names(self) -> tuple[str, ...]:
-        return self._reader.names(self.settings) if self.settings.channels else ()
+        return self._reader.names(self.settings, reading=self._reading) if self.settings.channels else ()
 
     def _records(self, name: str) -> Sequence[Package]:
         name = name.lower()
-        try:
-            records = self._reader.query(self.settings, [name]) if self.settings.channels else ()
-        except PackageNotFoundError:
-            records = ()
+        records: Sequence[Package] = ()
+        if self.settings.channels:
+            with contextlib.suppress(PackageNotFoundError):
+                records = self._reader.query(self.settings, [name], reading=self._reading)
         if not records:
             raise self._not_found(name)
         return records

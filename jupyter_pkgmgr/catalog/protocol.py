@@ -15,12 +15,15 @@ __all__ = ["ChannelReader"]
 
 
 class ChannelReader(Protocol):
-    """Reads conda channels. Errors are ``UnreachableError`` and ``PackageNotFoundError``."""
+    """Reads conda channels. Errors are ``UnreachableError`` and ``PackageNotFoundError``.
 
-    def names(self, settings: CondaSettings) -> tuple[str, ...]:
+    What is asked under one name of a ``reading`` sees the channels as they were at the first of it.
+    """
+
+    def names(self, settings: CondaSettings, *, reading: str) -> tuple[str, ...]:
         """Every package name in the configured channels, sorted."""
         ...
 
-    def query(self, settings: CondaSettings, specs: Sequence[str]) -> tuple[Package, ...]:
+    def query(self, settings: CondaSettings, specs: Sequence[str], *, reading: str) -> tuple[Package, ...]:
         """Every available package that one of the MatchSpecs selects; newest version first."""
         ...

@@ -48,6 +48,8 @@ class EngineRequest:
     """Further constraints in the engine's grammar: ``python 3.11.*``."""
     options: Options = Options()
     conda: CondaSettings | None = None
+    reading: str = ""
+    """What is asked under one such name sees the channels as they were at the first of it; without one, as they are."""
     indexes: IndexSettings | None = None
 
 

@@ -105,7 +105,7 @@ class RattlerEngine:
         setup = channel_setup(settings, request.options, specs=request.specs)
         answer = self._workers.ask(
             "plan",
-            {"channels": setup.document, "question": question},
+            {"channels": setup.document, "reading": request.reading, "question": question},
             environment=setup.environment,
             on_event=lambda event: _forward(event, events),
             cancel=cancel,
@@ -152,10 +152,10 @@ class RattlerEngine:
             neutered_specs=payload.neutered_specs,
         )
 
-    def names(self, settings: CondaSettings) -> tuple[str, ...]:
+    def names(self, settings: CondaSettings, *, reading: str = "") -> tuple[str, ...]:
         """Every package name in the configured channels, sorted."""
         setup = channel_setup(settings, Options())
-        params = {"channels": setup.document}
+        params = {"channels": setup.document, "reading": reading}
         return tuple(self._workers.ask("names", params, environment=setup.environment))
 
     def newest(
@@ -175,16 +175,24 @@ class RattlerEngine:
         setup = channel_setup(settings, Options())
         params = {
             "channels": setup.document,
+            "reading": "",
             "prefix": str(environment.prefix),
             "installed": dict(installed),
             "pins": list(settings.pinned_packages),
         }
         return dict(self._workers.ask("newest", params, environment=setup.environment, cancel=cancel))
 
-    def query(self, settings: CondaSettings, specs: Sequence[str]) -> tuple[Package, ...]:
-        """Every available package that one of the MatchSpecs selects; newest version first."""
+    def query(self, settings: CondaSettings, specs: Sequence[str], *, reading: str = "") -> tuple[Package, ...]:
+        """Every available package that one of the MatchSpecs selects; newest version first.
+
+        Parameters
+        ----------
+        reading
+            As in :class:`~.protocol.EngineRequest`.
+        """
         setup = channel_setup(settings, Options(), specs=specs)
-        params = {"channels": setup.document, "specs": [localise(settings, spec) for spec in specs]}
+        wanted = [localise(settings, spec) for spec in specs]
+        params = {"channels": setup.document, "reading": reading, "specs": wanted}
         records = self._workers.ask("query", params, environment=setup.environment)
         return tuple(_package(record, settings) for record in records)
 

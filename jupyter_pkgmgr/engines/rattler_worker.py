@@ -135,6 +135,7 @@ class _Worker:
 
     def __init__(self) -> None:
         self._sources: dict[str, api.Source] = {}
+        self._reading = ""
         self.is_spent = False
         """Whether something of rattler's may still run: then this process takes no further request."""
         self.methods: dict[str, Callable[[Mapping[str, Any], Emit], Awaitable[Any]]] = {
@@ -150,26 +151,33 @@ class _Worker:
         key = json.dumps(document, sort_keys=True)
         if key not in self._sources:
             self._sources = {key: api.Source(api.Channels.from_json(document))}
-        self._sources[key].refresh()
         return self._sources[key]
+
+    def _read(self, params: Mapping[str, Any]) -> api.Source:
+        """The channels, to be read anew unless what is in memory was read for the same plan or question."""
+        source, reading = self._source(params["channels"]), params["reading"]
+        if not reading or reading != self._reading:
+            source.refresh()
+        self._reading = reading
+        return source
 
     async def ping(self, _params: Mapping[str, Any], _emit: Emit) -> str:
         return api.version()
 
     async def plan(self, params: Mapping[str, Any], _emit: Emit) -> dict[str, Any]:
-        source, question = self._source(params["channels"]), Question.from_json(params["question"])
+        source, question = self._read(params), Question.from_json(params["question"])
         return await _retrying(source, lambda: make_plan(source, question))
 
     async def names(self, params: Mapping[str, Any], _emit: Emit) -> list[str]:
-        source = self._source(params["channels"])
+        source = self._read(params)
         return await _retrying(source, lambda: api.names(source))
 
     async def newest(self, params: Mapping[str, Any], _emit: Emit) -> dict[str, str]:
-        source, prefix = self._source(params["channels"]), Path(params["prefix"])
+        source, prefix = self._read(params), Path(params["prefix"])
         return await _retrying(source, lambda: api.newest(source, prefix, params["installed"], params["pins"]))
 
     async def query(self, params: Mapping[str, Any], _emit: Emit) -> list[dict[str, Any]]:
-        source = self._source(params["channels"])
+        source = self._read(params)
         found = await _retrying(source, lambda: api.find(source, params["specs"]))
         return [api.document(record) for records in found for record in records]
 

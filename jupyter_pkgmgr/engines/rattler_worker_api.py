@@ -111,7 +111,7 @@ def _configuration(channels: Channels) -> Iterator[rattler.Config]:
 
 
 class Source:
-    """Repodata of channels, kept in memory as long as the worker lives and asked anew for every request."""
+    """Repodata of channels, kept in memory as long as the worker lives and read anew for every plan or question."""
 
     def __init__(self, channels: Channels) -> None:
         self.channels = channels

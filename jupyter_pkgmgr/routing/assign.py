@@ -304,7 +304,7 @@ def available_in_channels(context: Context, specs: Iterable[str]) -> dict[str, P
         return {}
     context.tell(f"asking {context.channels} for {', '.join(wanted[:_NAMED])}{' …' if wanted[_NAMED:] else ''}")
     found: dict[str, Package] = {}
-    for package in context.query_channels(context.conda_settings, wanted):
+    for package in context.query_channels(context.conda_settings, wanted, reading=context.reading):
         found.setdefault(package.name, package)
     return found
 

@@ -90,6 +90,7 @@ def ask_conda(
         pins=() if removing else _pins(context),
         options=context.request.options,
         conda=context.conda_settings,
+        reading=context.reading,
         indexes=context.index_settings,
     )
     context.tell(f"{choice.engine.name} solves with {context.channels}")

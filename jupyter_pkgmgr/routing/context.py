@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -38,7 +39,7 @@ KERNEL_ROOTS = ("ipykernel", "python", "r-irkernel", "xeus-python")
 class ChannelQuery(Protocol):
     """What routing asks of conda channels: the packages that one of some MatchSpecs selects."""
 
-    def __call__(self, settings: CondaSettings, specs: Sequence[str]) -> tuple[Package, ...]:
+    def __call__(self, settings: CondaSettings, specs: Sequence[str], *, reading: str) -> tuple[Package, ...]:
         """Newest version first."""
         ...
 
@@ -71,6 +72,8 @@ class Context:
     policy: AdminPolicy = field(default_factory=AdminPolicy)
     events: EventSink = ignore_events
     cancel: Cancellation = field(default_factory=Cancellation)
+    reading: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """The name of this plan's one reading of the channels: all that is asked for it sees the same state of them."""
 
     def tell(self, message: str) -> None:
         """Say who is asked next: whoever waits for a plan wants to know what for."""

@@ -22,10 +22,12 @@ from testbed.channel import Channel, PackageSource, current_subdir
 class FolderReader:
     """Reads ``repodata.json`` of channels on disk; of MatchSpecs it knows a name and a constraint."""
 
-    def names(self, settings: CondaSettings) -> tuple[str, ...]:
+    def names(self, settings: CondaSettings, *, reading: str) -> tuple[str, ...]:
+        assert reading
         return tuple(sorted({record["name"] for _, _, record in self._records(settings)}))
 
-    def query(self, settings: CondaSettings, specs: Sequence[str]) -> tuple[Package, ...]:
+    def query(self, settings: CondaSettings, specs: Sequence[str], *, reading: str) -> tuple[Package, ...]:
+        assert reading
         found = []
         for spec in specs:
             name, _, constraint = spec.partition(" ")

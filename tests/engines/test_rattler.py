@@ -314,6 +314,21 @@ def test_a_new_package_in_the_channel_is_seen_at_once(bench: Bench, tmp_path: Pa
     assert shown(bench.plan(INSTALL, "fresh"))["fresh"][1] == "2.0"
 
 
+def test_one_reading_sees_one_state_of_the_channel(bench: Bench, tmp_path: Path) -> None:
+    own = Channel(tmp_path / "own").add(package("fresh", "1.0")).index()
+    settings = conda_settings(own.url)
+
+    def versions(reading: str) -> list[str]:
+        return [record.version for record in bench.engine.query(settings, ["fresh"], reading=reading)]
+
+    assert versions("first") == ["1.0"]
+    own.add(package("fresh", "2.0")).index()
+    assert versions("first") == ["1.0"]
+    assert versions("second") == ["2.0", "1.0"]
+    own.add(package("fresh", "3.0")).index()
+    assert versions("") == ["3.0", "2.0", "1.0"]
+
+
 def test_virtual_packages_obey_conda_s_overrides(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = Channel(tmp_path / "own").add(package("gpu", "1.0", "__cuda >=12"), package("gpu", "0.1")).index()
     bench.settings = conda_settings(own.url)

@@ -11,7 +11,7 @@ from jupyter_pkgmgr.model.errors import PackageNotFoundError, PkgError
 from jupyter_pkgmgr.service import PackageService
 from testbed.channel import Channel, PackageSource
 from testbed.content import wheel
-from testbed.index import Server
+from testbed.index import Server, serve_files
 from testbed.wheels import write_wheel
 
 from .conftest import User
@@ -35,6 +35,20 @@ def odd_user(conda_user: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     )
     monkeypatch.setenv("CONDA_CHANNELS", f"{channel.index().url},{channel_server.url}")
     return conda_user
+
+
+def test_a_plan_reads_a_channel_once_and_the_next_plan_anew(
+    conda_user: User, testbed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve_files(testbed / "channel") as server:
+        monkeypatch.setenv("CONDA_CHANNELS", server.url)
+        for _ in range(2):
+            server.requests.clear()
+            conda_user.type("install --dry-run tb-mixed")
+            asked = [(request.method, request.path) for request in server.requests]
+            assert ("GET", "/noarch/repodata.json.zst") in asked
+            assert len(asked) == len(set(asked))
+    assert "tb-mixed" in conda_user.screen
 
 
 def test_requirements_that_conda_does_not_share_are_no_reason_to_fail(odd_user: User) -> None:
