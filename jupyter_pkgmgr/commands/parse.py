@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -250,6 +251,7 @@ def _reading(verb: str, arguments: argparse.Namespace) -> Command:
     )
 
 
+@functools.cache
 def build_parser(verb: str) -> argparse.ArgumentParser:
     """The options of one verb."""
     parser = _Parser(prog=f"%pkg {verb}", allow_abbrev=False, add_help=False, description=VERBS[verb])

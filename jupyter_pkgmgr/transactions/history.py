@@ -4,6 +4,9 @@ A transaction's folder holds ``entry.json`` (:class:`Entry`), ``files.json`` (:c
 can be undone, ``before/``. Entries stay for good; snapshots are dropped by count and by size.
 """
 
+# ruff: noqa: PTH208
+# Paths are strings here where folders are looked through: an environment can have thousands of transactions.
+
 from __future__ import annotations
 
 import os
@@ -268,12 +271,18 @@ def in_force(entries: Iterable[Entry]) -> frozenset[str]:
 
 
 def _ended(state: State) -> list[Path]:
-    """The folders of the transactions that have ended, newest first: their names sort by time."""
+    """The folders of the transactions that have ended, newest first."""
+    return _folders(state, ENTRY)
+
+
+def _folders(state: State, *having: str) -> list[Path]:
+    """The folders of the transactions that have one of these in them, newest first: their names sort by time."""
+    root = os.fspath(state.transactions)
     try:
-        folders = sorted(state.transactions.iterdir(), reverse=True)
+        names = sorted(os.listdir(root), reverse=True)
     except FileNotFoundError:
         return []
-    return [folder for folder in folders if (folder / ENTRY).exists()]
+    return [state.of(name) for name in names if any(os.path.lexists(f"{root}/{name}/{inside}") for inside in having)]
 
 
 def read_entry(folder: Path) -> Entry:
@@ -305,7 +314,7 @@ def prune(environment: Environment, limits: Limits | None = None) -> tuple[str, 
         If ``limits`` aren't given, and the user's settings make no sense.
     """
     limits = limits or read_limits()
-    folders = _ended(state_of(environment))
+    folders = [folder for folder in _folders(state_of(environment), BEFORE, _DROPPED) if (folder / ENTRY).exists()]
     kept = [folder for folder in folders if (folder / BEFORE).is_dir()]
     dropped = tuple(_superfluous(map(read_entry, kept), limits))
     for folder in folders:

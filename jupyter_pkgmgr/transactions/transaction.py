@@ -160,11 +160,14 @@ def _begin(
 
 def _drop_unbegun(state: State) -> None:
     """Remove what preparations left that never got to their journal: nothing was changed after them."""
-    if not state.transactions.is_dir():
+    root = os.fspath(state.transactions)
+    try:
+        names = os.listdir(root)  # noqa: PTH208  an environment can have thousands of transactions
+    except FileNotFoundError:
         return
-    for folder in state.transactions.iterdir():
-        if not (folder / ENTRY).exists():
-            remove_tree(str(folder))
+    for name in names:
+        if not os.path.lexists(f"{root}/{name}/{ENTRY}"):
+            remove_tree(f"{root}/{name}")
 
 
 def _commit(work: Transaction) -> None:
