@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
-from jupyter_pkgmgr.environments.conda_settings import CondaSettings
-from jupyter_pkgmgr.environments.index_settings import IndexSettings
 from jupyter_pkgmgr.model import Cancellation, Ecosystem, EnginePlan, Environment, EventSink, Options, Package, Verb
+
+if TYPE_CHECKING:  # the embedded engine's worker, which starts with this module, needs no settings
+    from jupyter_pkgmgr.environments.conda_settings import CondaSettings
+    from jupyter_pkgmgr.environments.index_settings import IndexSettings
 
 __all__ = ["Engine", "EngineInfo", "EngineRequest", "Unpacker"]
 
