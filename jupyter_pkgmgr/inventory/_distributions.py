@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import msgspec
@@ -166,23 +166,13 @@ def _without_metadata(path: str, error: str) -> DistributionEntry:
 
 def _head(path: str) -> str:
     """A file up to its first empty line."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    try:
-        data = os.read(descriptor, _HEAD)
-        while (end := _empty_line(data)) < 0:
-            more = os.read(descriptor, max(len(data), _HEAD))
-            if not more:
-                end = len(data)
-                break
-            data += more
-    finally:
-        os.close(descriptor)
-    return data[:end].decode("utf-8", errors="replace").replace("\r\n", "\n")
+    return _read(path, _empty_line).decode("utf-8", errors="replace").replace("\r\n", "\n")
 
 
 def _empty_line(data: bytes) -> int:
-    ends = [end for end in (data.find(b"\n\n"), data.find(b"\n\r\n")) if end >= 0]
-    return min(ends, default=-1)
+    end = data.find(b"\n\n")
+    earlier = data.find(b"\n\r\n", 0, end if end >= 0 else len(data))
+    return end if earlier < 0 else earlier
 
 
 def _unfold(value: str) -> str:
@@ -285,7 +275,21 @@ def _egg_requires(path: str) -> Iterator[str]:
 
 def _text(path: str) -> str:
     try:
-        with open(path, "rb", buffering=0) as file:
-            return file.read().decode("utf-8", errors="replace")
+        return _read(path).decode("utf-8", errors="replace")
     except OSError:  # optional files: what only they tell stays unknown
         return ""
+
+
+def _read(path: str, find_end: Callable[[bytes], int] = lambda _: -1) -> bytes:
+    """A file up to where ``find_end`` finds its end. Two thousand of them are read: ``open`` takes twice as long."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        data = os.read(descriptor, _HEAD)
+        while (end := find_end(data)) < 0:
+            more = os.read(descriptor, max(len(data), _HEAD))
+            if not more:
+                return data
+            data += more
+    finally:
+        os.close(descriptor)
+    return data[:end]
