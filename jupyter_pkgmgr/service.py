@@ -223,7 +223,7 @@ class PackageService:
             conda_settings=conda,
             index_settings=indexes,
             choose_engine=functools.partial(self._choose, environment),
-            query_channels=self._reader.query,
+            query_channels=self._reader.best,
             index_metadata=functools.partial(_requires, indexes),
             policy=self.policy,
             events=events,

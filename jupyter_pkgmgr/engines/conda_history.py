@@ -8,10 +8,11 @@ history end up in the next revision, as they do with conda.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+
+import msgspec
 
 from jupyter_pkgmgr.inventory.history import read_history
 from jupyter_pkgmgr.model import redact
@@ -24,6 +25,16 @@ the environment for one of a newer conda's."""
 
 Entry = tuple[str, str, str, str, str]
 """Channel (as conda names it), subdir, name, version, build."""
+
+
+class _Record(msgspec.Struct):
+    """What the history names of a record. Most of it is its list of files, which is passed over."""
+
+    name: str
+    version: str
+    build: str
+    channel: str | None = None
+    subdir: str | None = None
 
 
 def dist(entry: Entry) -> str:
@@ -44,11 +55,11 @@ def current_dists(prefix: Path, channel_name: Callable[[str], str]) -> set[str]:
     """
     dists = set()
     for path in (prefix / "conda-meta").glob("*.json"):
-        record = json.loads(path.read_bytes())
-        subdir = str(record.get("subdir") or "noarch")
-        channel = str(record.get("channel") or "").rstrip("/").removesuffix(f"/{subdir}")
+        record = msgspec.json.decode(path.read_bytes(), type=_Record)
+        subdir = record.subdir or "noarch"
+        channel = (record.channel or "").rstrip("/").removesuffix(f"/{subdir}")
         name = channel_name(channel) if "://" in channel else channel or "<unknown>"
-        dists.add(dist((name, subdir, record["name"], record["version"], record["build"])))
+        dists.add(dist((name, subdir, record.name, record.version, record.build)))
     return dists
 
 

@@ -7,8 +7,9 @@ link scripts aren't run, and modules of ``noarch: python`` packages aren't compi
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, ClassVar
@@ -110,7 +111,9 @@ class RattlerEngine:
             on_event=lambda event: _forward(event, events),
             cancel=cancel,
         )
-        changes = tuple(_change(item, settings, request.installed) for item in answer["changes"])
+        name_of = _channel_names(settings)
+        known = {package.name.lower(): package for package in request.installed if package.ecosystem is Ecosystem.CONDA}
+        changes = tuple(_change(item, name_of, known) for item in answer["changes"])
         return EnginePlan(
             engine=self.name,
             engine_version=self.info().version,
@@ -145,7 +148,7 @@ class RattlerEngine:
                 events(Event(kind=EventKind.MESSAGE, level="warning", package=name, message=message))
         append_revision(
             environment.conda_meta / "history",
-            dists=current_dists(environment.prefix, lambda url: canonical_channel(payload.settings, url)),
+            dists=current_dists(environment.prefix, _channel_names(payload.settings)),
             command=payload.command,
             update_specs=payload.update_specs,
             remove_specs=payload.remove_specs,
@@ -190,11 +193,21 @@ class RattlerEngine:
         reading
             As in :class:`~.protocol.EngineRequest`.
         """
+        return self._packages("query", settings, specs, reading)
+
+    def best(self, settings: CondaSettings, specs: Sequence[str], *, reading: str = "") -> tuple[Package, ...]:
+        """Of each MatchSpec the first that :meth:`query` has for it: there can be thousands of the others."""
+        return self._packages("best", settings, specs, reading)
+
+    def _packages(
+        self, method: str, settings: CondaSettings, specs: Sequence[str], reading: str
+    ) -> tuple[Package, ...]:
         setup = channel_setup(settings, Options(), specs=specs)
         wanted = [localise(settings, spec) for spec in specs]
         params = {"channels": setup.document, "reading": reading, "specs": wanted}
-        records = self._workers.ask("query", params, environment=setup.environment)
-        return tuple(_package(record, settings) for record in records)
+        records = self._workers.ask(method, params, environment=setup.environment)
+        name_of = _channel_names(settings)
+        return tuple(_package(record, name_of) for record in records)
 
 
 def _settings(settings: CondaSettings | None) -> CondaSettings:
@@ -270,22 +283,26 @@ def _script_notice(name: str) -> Notice:
     )
 
 
-def _change(item: Mapping[str, Any], settings: CondaSettings, installed: Iterable[Package]) -> Change:
+def _channel_names(settings: CondaSettings) -> Callable[[str], str]:
+    """Conda's names of channels by URL; it remembers them, for many records."""
+    return functools.cache(lambda url: canonical_channel(settings, url))
+
+
+def _change(item: Mapping[str, Any], name_of: Callable[[str], str], known: Mapping[str, Package]) -> Change:
     before, after = item["before"], item["after"]
-    known = {package.name.lower(): package for package in installed if package.ecosystem is Ecosystem.CONDA}
     return Change(
         action=Action(item["action"]),
-        before=(known.get(before["name"]) or _package(before, settings)) if before else None,
-        after=_package(after, settings, requested=item["requested"]) if after else None,
+        before=(known.get(before["name"]) or _package(before, name_of)) if before else None,
+        after=_package(after, name_of, requested=item["requested"]) if after else None,
         requested=item["requested"],
         reason=item["reason"],
     )
 
 
-def _package(record: Mapping[str, Any], settings: CondaSettings, *, requested: bool | None = None) -> Package:
+def _package(record: Mapping[str, Any], name_of: Callable[[str], str], *, requested: bool | None = None) -> Package:
     """A record of repodata as a package, without credentials."""
     channel = str(record.get("channel") or "").rstrip("/")
-    location = canonical_channel(settings, channel) if "://" in channel else channel
+    location = name_of(channel) if "://" in channel else channel
     kind = OriginKind.CHANNEL if location else OriginKind.URL
     return Package(
         name=record["name"],

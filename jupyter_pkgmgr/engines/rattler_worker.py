@@ -139,6 +139,7 @@ class _Worker:
         self.is_spent = False
         """Whether something of rattler's may still run: then this process takes no further request."""
         self.methods: dict[str, Callable[[Mapping[str, Any], Emit], Awaitable[Any]]] = {
+            "best": self.best,
             "install": self.install,
             "names": self.names,
             "newest": self.newest,
@@ -175,6 +176,11 @@ class _Worker:
     async def newest(self, params: Mapping[str, Any], _emit: Emit) -> dict[str, str]:
         source, prefix = self._read(params), Path(params["prefix"])
         return await _retrying(source, lambda: api.newest(source, prefix, params["installed"], params["pins"]))
+
+    async def best(self, params: Mapping[str, Any], _emit: Emit) -> list[dict[str, Any]]:
+        source = self._read(params)
+        found = await _retrying(source, lambda: api.best(source, params["specs"]))
+        return [api.document(record) for record in found]
 
     async def query(self, params: Mapping[str, Any], _emit: Emit) -> list[dict[str, Any]]:
         source = self._read(params)

@@ -25,6 +25,7 @@ __all__ = [
     "SolveInput",
     "Source",
     "Unsolvable",
+    "best",
     "document",
     "find",
     "install",
@@ -259,13 +260,28 @@ def _by_name(specs: Iterable[str], constraints: Iterable[str]) -> tuple[list[str
 
 async def find(source: Source, specs: Iterable[str]) -> list[list[Record]]:
     """What the channels have for each spec, best version first."""
+    unique = [{str(record.url): record for record in records} for records in await _selected(source, specs)]
+    return [sorted(records.values(), reverse=True) for records in unique]
+
+
+async def best(source: Source, specs: Iterable[str]) -> list[Record]:
+    """The best version of what the channels have for each spec; nothing for a spec that selects nothing."""
+    return [max(records) for records in await _selected(source, specs) if records]
+
+
+async def _selected(source: Source, specs: Iterable[str]) -> list[list[Record]]:
     parsed = [parse(spec) for spec in specs]
-    found = [record for group in await _query(source, parsed) for record in group]
-    answers: list[list[Record]] = []
-    for spec in parsed:
-        unique = {str(record.url): record for record in found if spec.matches(record)}
-        answers.append(sorted(unique.values(), reverse=True))
-    return answers
+    found = await _builds(source, parsed)
+    return [[record for record in found.get(spec.name.normalized, ()) if spec.matches(record)] for spec in parsed]
+
+
+async def _builds(source: Source, specs: Sequence[rattler.MatchSpec]) -> dict[str, list[Record]]:
+    """Everything that the channels have of the names in some specs, by name."""
+    found: dict[str, list[Record]] = {}
+    for group in await _query(source, specs):
+        for record in group:
+            found.setdefault(record.name.normalized, []).append(record)
+    return found
 
 
 async def _query(source: Source, specs: Sequence[rattler.MatchSpec]) -> list[list[Record]]:
@@ -286,10 +302,7 @@ async def newest(source: Source, prefix: Path, wanted: Mapping[str, str], pins: 
     What can move along with it isn't looked at: whether all fits together is a question for the solver. Only what
     can't move counts: Python, its ABI marker, the machine's virtual packages, and what the user pinned.
     """
-    by_name: dict[str, list[Record]] = {}
-    for group in await _query(source, [parse(name) for name in wanted]):
-        for record in group:
-            by_name.setdefault(record.name.normalized, []).append(record)
+    by_name = await _builds(source, [parse(name) for name in wanted])
     fit = _Fit(source, prefix, pins)
     found = {name: best for name, records in by_name.items() if (best := fit.best(records)) is not None}
     return {

@@ -37,10 +37,10 @@ KERNEL_ROOTS = ("ipykernel", "python", "r-irkernel", "xeus-python")
 
 
 class ChannelQuery(Protocol):
-    """What routing asks of conda channels: the packages that one of some MatchSpecs selects."""
+    """What routing asks of conda channels: the best package that each of some MatchSpecs selects."""
 
     def __call__(self, settings: CondaSettings, specs: Sequence[str], *, reading: str) -> tuple[Package, ...]:
-        """Newest version first."""
+        """In the order of the specs, without those that select nothing."""
         ...
 
 

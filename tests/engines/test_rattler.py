@@ -428,3 +428,8 @@ def test_names_and_queries_for_the_catalog(bench: Bench) -> None:
         ("app", "1.0"),
     ]
     assert not bench.engine.query(bench.settings, ["nothing-like-it"])
+
+
+def test_the_best_of_each_spec(bench: Bench) -> None:
+    found = bench.engine.best(bench.settings, ["lib <2", "nothing-like-it", "app"])
+    assert [(item.name, item.version) for item in found] == [("lib", "1.1"), ("app", "2.0")]
