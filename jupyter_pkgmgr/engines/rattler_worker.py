@@ -42,6 +42,7 @@ from jupyter_pkgmgr.model.redact import redact
 
 from . import rattler_worker_api as api
 from .guard import guarded
+from .rattler_worker_memory import FileMemory
 from .rattler_worker_plan import Question, make_plan
 
 __all__ = ["PROTOCOL", "main"]
@@ -274,14 +275,19 @@ def _check_local_files(link: list[dict[str, Any]]) -> None:
 
 def _overwritten(prefix: Path) -> set[tuple[str, str]]:
     """Packages and paths where another package's file won; rattler keeps the loser under another name."""
-    found = set()
-    for path in (prefix / "conda-meta").glob("*.json"):
-        content = path.read_bytes()
-        if b'"original_path"' in content:
-            record = json.loads(content)
-            entries = record["paths_data"]["paths"]
-            found |= {(record["name"], entry["original_path"]) for entry in entries if entry.get("original_path")}
-    return found
+    return set().union(*_losers.of((prefix / "conda-meta").glob("*.json")).values())
+
+
+def _read_losers(path: Path) -> set[tuple[str, str]]:
+    content = path.read_bytes()
+    if b'"original_path"' not in content:
+        return set()
+    record = json.loads(content)
+    entries = record["paths_data"]["paths"]
+    return {(record["name"], entry["original_path"]) for entry in entries if entry.get("original_path")}
+
+
+_losers = FileMemory(_read_losers)
 
 
 class _Reporter:

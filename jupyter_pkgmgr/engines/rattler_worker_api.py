@@ -19,6 +19,8 @@ from rattler.exceptions import SolverError
 
 from jupyter_pkgmgr.model.errors import EnvironmentProblem, InvalidSpecError
 
+from .rattler_worker_memory import FileMemory
+
 __all__ = [
     "Channels",
     "Record",
@@ -392,21 +394,25 @@ def read_prefix(prefix: Path) -> dict[str, rattler.PrefixRecord]:
     EnvironmentProblem
         If a record can't be read: what isn't known can't be kept.
     """
-    records: dict[str, rattler.PrefixRecord] = {}
-    for path in sorted((prefix / "conda-meta").glob("*.json")):
-        try:
-            record = rattler.PrefixRecord.from_path(path)
-        except Exception as error:  # rattler's exceptions have no common base
-            msg = f"the conda record {path.name} can't be read"
-            raise EnvironmentProblem(
-                msg,
-                reference="broken-record",
-                context=(str(path),),
-                note=str(error),
-                hint="%pkg doctor shows what is broken",
-            ) from error
-        records[record.name.normalized] = record
-    return records
+    found = _records.of(sorted((prefix / "conda-meta").glob("*.json")))
+    return {record.name.normalized: record for record in found.values()}
+
+
+def _read_record(path: Path) -> rattler.PrefixRecord:
+    try:
+        return rattler.PrefixRecord.from_path(path)
+    except Exception as error:  # rattler's exceptions have no common base
+        msg = f"the conda record {path.name} can't be read"
+        raise EnvironmentProblem(
+            msg,
+            reference="broken-record",
+            context=(str(path),),
+            note=str(error),
+            hint="%pkg doctor shows what is broken",
+        ) from error
+
+
+_records = FileMemory(_read_record)
 
 
 def link_script(record: Mapping[str, Any] | Record, step: str, *, below: Path) -> bool:
