@@ -20,7 +20,7 @@ from jupyter_pkgmgr.model import (
     ignore_events,
     to_json,
 )
-from jupyter_pkgmgr.model.errors import CancelledError, PkgError, PlanBlockedError, UsageError
+from jupyter_pkgmgr.model.errors import CancelledError, PkgError, UsageError
 from jupyter_pkgmgr.render import (
     Planning,
     Progress,
@@ -40,6 +40,7 @@ from jupyter_pkgmgr.render import (
     render_why,
 )
 from jupyter_pkgmgr.service import PackageService, UndoPlan
+from jupyter_pkgmgr.transactions import refuse_blocked
 
 __all__ = ["Report", "Runner", "defect"]
 
@@ -115,8 +116,7 @@ class Runner:
             self._show("plan", shown)
         if command.dry_run:
             return _report(plan=plan, exit=1 if plan.blockers else 0)
-        if plan.blockers:
-            raise _blocked(plan)
+        refuse_blocked(plan)
         if not self._confirm(plan):
             self._show("result", plain("nothing was changed"))
             return _report(plan=plan)
@@ -139,8 +139,7 @@ class Runner:
             self._show("plan", render_undo(undo, blockers=command.dry_run))
         if command.dry_run:
             return _report(plan=undo.plan, undoes=undo.entries, exit=1 if undo.plan.blockers else 0)
-        if undo.plan.blockers:
-            raise _blocked(undo.plan)
+        refuse_blocked(undo.plan)
         if not self._confirm(undo.plan):
             self._show("result", plain("nothing was changed"))
             return _report(plan=undo.plan, undoes=undo.entries)
@@ -272,17 +271,6 @@ def defect(error: Exception) -> PkgError:
         note="this is a defect of jupyter_pkgmgr, not of what you typed",
         hint="the same command with -v shows where; please report that",
         detail="".join(traceback.format_exception(error)),
-    )
-
-
-def _blocked(plan: Plan) -> PlanBlockedError:
-    first, *rest = plan.blockers
-    return PlanBlockedError(
-        first.message,
-        reference=first.reference,
-        context=tuple(notice.message for notice in rest),
-        note=first.note,
-        hint=first.hint,
     )
 
 

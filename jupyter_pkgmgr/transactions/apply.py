@@ -106,7 +106,11 @@ def refuse_blocked(plan: Plan) -> None:
     if plan.blockers:
         first, *rest = plan.blockers
         raise PlanBlockedError(
-            first.message, reference=first.reference, context=tuple(notice.message for notice in rest), hint=first.hint
+            first.message,
+            reference=first.reference,
+            context=tuple(notice.message for notice in rest),
+            note=first.note,
+            hint=first.hint,
         )
 
 

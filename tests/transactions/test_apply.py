@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,10 @@ from jupyter_pkgmgr.commands import parse_line
 from jupyter_pkgmgr.engines import default_engines
 from jupyter_pkgmgr.environments import from_interpreter
 from jupyter_pkgmgr.inventory import read_inventory
-from jupyter_pkgmgr.model import Cancellation, Environment, Event, EventKind, Outcome, Plan
-from jupyter_pkgmgr.model.errors import CancelledError, VerificationError
+from jupyter_pkgmgr.model import Cancellation, Environment, Event, EventKind, Notice, Outcome, Plan
+from jupyter_pkgmgr.model.errors import CancelledError, PlanBlockedError, VerificationError
 from jupyter_pkgmgr.service import PackageService
-from jupyter_pkgmgr.transactions import Owner, apply_plan
+from jupyter_pkgmgr.transactions import Owner, apply_plan, refuse_blocked
 from jupyter_pkgmgr.transactions.verify import verify
 from testbed.index import Server, serve
 
@@ -51,6 +52,21 @@ def test_events_are_numbered_by_step_and_in_order(environment: Environment) -> N
     assert [(event.step, event.state) for event in steps] == [(0, "started"), (0, "finished")]
     assert all(event.step == 0 for event in events if event.kind is EventKind.PACKAGE)
     assert any(event.kind is EventKind.PACKAGE for event in events)
+
+
+def test_a_refusal_tells_all_that_the_blockers_say(environment: Environment) -> None:
+    first = Notice(reference="frozen", message="it is frozen", note="its owner did that", hint="--override-frozen")
+    second = Notice(reference="read-only", message="it can't be written")
+    with pytest.raises(PlanBlockedError) as caught:
+        refuse_blocked(replace(plan_for(environment, "install tb-alpha"), blockers=(first, second)))
+    said = caught.value.to_json()
+    assert {name: said[name] for name in ("reference", "message", "note", "hint", "context")} == {
+        "reference": "frozen",
+        "message": "it is frozen",
+        "note": "its owner did that",
+        "hint": "--override-frozen",
+        "context": ["it can't be written"],
+    }
 
 
 def test_a_reinstallation_that_changes_nothing_changes_no_files(environment: Environment) -> None:
