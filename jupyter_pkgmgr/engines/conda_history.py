@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from jupyter_pkgmgr.inventory.history import read_history
+from jupyter_pkgmgr.environments.history import read_history
 from jupyter_pkgmgr.model import redact
 
 __all__ = ["Entry", "append_revision", "current_dists"]

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from packaging.version import Version
 
 from jupyter_pkgmgr.environments.conda_settings import CondaSettings
-from jupyter_pkgmgr.inventory.history import read_history
+from jupyter_pkgmgr.environments.history import read_history
 from jupyter_pkgmgr.model import (
     Action,
     Cancellation,

@@ -4,7 +4,8 @@ from .conda_reader import check_channels, native_subdir, read_conda_settings, wi
 from .conda_settings import CondaSettings, Setting
 from .detect import find_python, from_interpreter, from_kernel, from_prefix, refreshed
 from .facts import FACTS_SCHEMA, KernelFacts
-from .identify import History, is_conda_prefix, read_history, same_folder
+from .history import History, Revision, read_history, spec_name
+from .identify import is_conda_prefix, same_folder
 from .index_reader import default_index, read_index_settings
 from .index_settings import IndexSettings
 from .kernelspec import KernelSpecFacts, from_kernelspec
@@ -18,6 +19,7 @@ __all__ = [
     "IndexSettings",
     "KernelFacts",
     "KernelSpecFacts",
+    "Revision",
     "Setting",
     "check_channels",
     "default_index",
@@ -35,5 +37,6 @@ __all__ = [
     "read_index_settings",
     "refreshed",
     "same_folder",
+    "spec_name",
     "with_channels",
 ]

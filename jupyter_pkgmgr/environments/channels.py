@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .identify import read_history
+from .history import read_history
 
 __all__ = ["DEFAULT_ALIAS", "ChannelRules", "installed_channels", "without_subdir"]
 
@@ -121,7 +121,7 @@ def installed_channels(prefix: Path) -> tuple[str, ...]:
     From ``conda-meta/history``, which is one file; where it is empty (rattler's installs), from the
     records. Members of conda's ``defaults`` are told as ``defaults``.
     """
-    counts = Counter(_canonical(channel) for channel in read_history(prefix).channels)
+    counts = Counter(_canonical(channel) for channel in read_history(prefix / "conda-meta" / "history").channels)
     if not counts:
         counts = Counter(_canonical(channel) for channel in _record_channels(prefix))
     for nowhere in (*_NOWHERE, "pypi", "@"):

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from jupyter_pkgmgr.model.environment import EnvironmentKind, Evidence, PythonInfo
 
-__all__ = ["History", "Identity", "identify", "is_conda_prefix", "pyvenv_settings", "read_history", "same_folder"]
+from .history import read_history
+
+__all__ = ["Identity", "identify", "is_conda_prefix", "pyvenv_settings", "same_folder"]
 
 MAMBA_FAMILY = ("micromamba", "mamba")
 _MAMBA_HISTORY_VERSION = "3.8.0"
@@ -27,17 +29,6 @@ class Identity:
     owner: str
     name: str
     evidence: tuple[Evidence, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
-    """What ``conda-meta/history`` tells: who wrote it, and which channels packages came from, the latest last."""
-
-    commands: tuple[tuple[str, ...], ...] = ()
-    versions: tuple[str, ...] = ()
-    """Each ``# conda version:`` in order."""
-    channels: tuple[str, ...] = ()
-    """Channel of every linked package, in order, as written: a name, or a URL without its subdir."""
 
 
 def identify(prefix: Path, python: PythonInfo | None) -> Identity:
@@ -99,13 +90,14 @@ def _conda_owner(prefix: Path) -> tuple[str, Evidence]:
     if prefix.parent.name == "envs" and prefix.parent.parent.name == ".pixi":
         return "pixi", Evidence(source=str(prefix), detail="the folder lies in .pixi/envs")
     source = str(meta / "history")
-    history = read_history(prefix)
+    history = read_history(meta / "history")
     for command in history.commands:
         if tool := _tool_of(command):
             return tool, Evidence(source=source, detail=f"created by: {shlex.join(command)}")
     if any(meta.glob("conda-[0-9]*.json")):
         return "conda", Evidence(source=str(meta), detail="conda itself is installed here")
-    if history.versions and all(version == _MAMBA_HISTORY_VERSION for version in history.versions):
+    versions = {revision.version for revision in history.revisions if revision.version}
+    if versions == {_MAMBA_HISTORY_VERSION}:
         return "mamba", Evidence(source=source, detail="the history is in mamba's hand")
     return "conda", Evidence(source=source, detail="no tool is named, conda assumed")
 
@@ -120,33 +112,6 @@ def _tool_of(command: tuple[str, ...]) -> str:
     if first in ("__main__.py", "conda-env"):
         return "conda"
     return first if first in ("conda", *MAMBA_FAMILY) else ""
-
-
-def read_history(prefix: Path) -> History:
-    """Read ``conda-meta/history``; empty where there is none (an environment made by rattler has an empty one).
-
-    The format is conda's: ``==> date <==``, ``# cmd: …``, ``# conda version: …``, ``+channel/subdir::dist``.
-    """
-    try:
-        text = (prefix / "conda-meta" / "history").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return History()
-    commands, versions, channels = [], [], []
-    for line in text.splitlines():
-        if line.startswith("+") and "::" in line:
-            channels.append(line[1:].split("::", 1)[0].rpartition("/")[0] or line[1:].split("::", 1)[0])
-        elif line.startswith("# cmd: "):
-            commands.append(tuple(_split(line.removeprefix("# cmd: "))))
-        elif line.startswith("# conda version: "):
-            versions.append(line.removeprefix("# conda version: ").strip())
-    return History(commands=tuple(commands), versions=tuple(versions), channels=tuple(channels))
-
-
-def _split(command: str) -> list[str]:
-    try:
-        return shlex.split(command, posix="\\" not in command)
-    except ValueError:  # an apostrophe in a path: conda doesn't quote
-        return command.split()
 
 
 def _venv(prefix: Path) -> Identity:

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
-from .identify import is_conda_prefix, read_history
+from .history import read_history
+from .identify import is_conda_prefix
 from .policies import is_root_prefix, is_writable
 
 __all__ = ["default_envs_dirs", "find_root", "root_of_executable"]
@@ -35,7 +36,7 @@ def _roots_near(prefix: Path | None, environ: Mapping[str, str]) -> Iterator[Pat
         # micromamba's root need not be an environment itself; ~/.conda has both folders and is no root
         if is_conda_prefix(above) or ((above / "pkgs").is_dir() and above.name != ".conda"):
             yield above
-    for command in read_history(prefix).commands[:1]:
+    for command in read_history(prefix / "conda-meta" / "history").commands[:1]:
         yield root_of_executable(Path(command[0])) if command else None
 
 

@@ -10,9 +10,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
 
+from jupyter_pkgmgr.environments import spec_name
 from jupyter_pkgmgr.model import Ecosystem, Environment, Package
 
-from .history import spec_name
 from .inventory import Distribution, Inventory, Problem
 from .requirements import applies, needed, parse_requirement, required_name
 

@@ -14,13 +14,13 @@ from types import MappingProxyType
 
 from packaging.utils import canonicalize_name
 
+from jupyter_pkgmgr.environments import History, read_history
 from jupyter_pkgmgr.model import Ecosystem, Environment, Origin, OriginKind, Package
 
 from . import _problems as problems
 from ._distributions import DistributionEntry, name_of_folder
 from ._records import CondaEntry, channel_origin, replaced_file
 from ._scan import Folder, Scan
-from .history import History, read_history
 from .inventory import Distribution, Inventory, PackageState, Problem
 
 __all__ = ["merge"]

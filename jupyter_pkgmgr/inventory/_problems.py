@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from jupyter_pkgmgr.environments import History
 from jupyter_pkgmgr.model import Environment, OriginKind
 
 from ._distributions import DistributionEntry
 from ._records import CondaEntry
 from ._scan import Scan
-from .history import History
 from .inventory import PackageState, Problem
 
 __all__ = ["clobbered", "gone", "of_distribution", "of_history", "of_places", "of_records", "of_scan"]

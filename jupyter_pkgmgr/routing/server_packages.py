@@ -14,7 +14,8 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from jupyter_pkgmgr.inventory import Inventory, needed, spec_name
+from jupyter_pkgmgr.environments import spec_name
+from jupyter_pkgmgr.inventory import Inventory, needed
 from jupyter_pkgmgr.model import Ecosystem, Package
 
 __all__ = ["closure", "server_packages"]

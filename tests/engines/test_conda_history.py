@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_pkgmgr.engines.conda_history import append_revision, current_dists
-from jupyter_pkgmgr.inventory.history import read_history
+from jupyter_pkgmgr.environments.history import read_history
 
 FORGE = "conda-forge/noarch::"
 

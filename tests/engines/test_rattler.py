@@ -11,7 +11,7 @@ import pytest
 
 from jupyter_pkgmgr.engines.protocol import Engine
 from jupyter_pkgmgr.engines.rattler import RattlerEngine
-from jupyter_pkgmgr.inventory.history import read_history
+from jupyter_pkgmgr.environments.history import read_history
 from jupyter_pkgmgr.model import Action, EventKind, Options, OriginKind, Phase, Verb
 from jupyter_pkgmgr.model.errors import (
     ConflictError,

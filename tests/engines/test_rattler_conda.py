@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from jupyter_pkgmgr.engines.rattler import RattlerEngine
-from jupyter_pkgmgr.inventory.history import read_history
+from jupyter_pkgmgr.environments.history import read_history
 from jupyter_pkgmgr.model import Verb
 from testbed.channel import Channel
 from tests.engines.rattler_bench import Bench, conda_settings, package

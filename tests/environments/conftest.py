@@ -13,6 +13,8 @@ from testbed.environments import conda_environment
 
 MakeConda = Callable[..., Path]
 
+HEAD = "==> 2026-01-01 00:00:00 <==\n"
+
 
 @pytest.fixture
 def environ(clean_settings: Path) -> dict[str, str]:
@@ -22,7 +24,10 @@ def environ(clean_settings: Path) -> dict[str, str]:
 
 @pytest.fixture
 def make_conda(tmp_path: Path) -> MakeConda:
-    """Make a conda prefix without packages' files: its ``conda-meta`` with a history and records."""
+    """Make a conda prefix without packages' files: its ``conda-meta`` with a history and records.
+
+    The history's first revision gets its head here where the text begins with what it says.
+    """
 
     def make(
         name: str = "env", *, history: str | None = "", records: Sequence[tuple[str, str]] = (), root: Path = tmp_path
@@ -30,6 +35,7 @@ def make_conda(tmp_path: Path) -> MakeConda:
         prefix = root / name
         (prefix / "conda-meta").mkdir(parents=True)
         if history is not None:
+            history = f"{HEAD}{history}" if history and not history.startswith(HEAD[:3]) else history
             (prefix / "conda-meta" / "history").write_text(history, encoding="utf-8")
         for dist, channel in records:
             record = {"name": dist.rsplit("-", 2)[0], "channel": channel, "files": []}

@@ -36,7 +36,8 @@ def test_the_owner_stands_in_real_histories(make_conda: MakeConda, recorded: str
 
 
 def test_the_first_command_made_the_environment(make_conda: MakeConda) -> None:
-    history = "# cmd: /opt/bin/micromamba create -p x\n# conda version: 3.8.0\n# cmd: /opt/bin/conda install y\n"
+    first = "# cmd: /opt/bin/micromamba create -p x\n# conda version: 3.8.0\n"
+    history = f"{first}==> 2026-01-02 00:00:00 <==\n# cmd: /opt/bin/conda install y\n"
     assert identify(make_conda(history=history), None).owner == "micromamba"
 
 
@@ -101,7 +102,7 @@ def test_vendor_of_an_interpreter(prefix: str, owner: str) -> None:
 
 def test_history_is_read_to_its_broken_end(make_conda: MakeConda) -> None:
     text = "==> 2026 <==\n# cmd: conda create it's\n+conda-forge/noarch::six-1-0\n+https://h/c/linux-64::a-1-0\n+x"
-    history = read_history(make_conda(history=text))
+    history = read_history(make_conda(history=text) / "conda-meta" / "history")
     assert history.commands == (("conda", "create", "it's"),)
     assert history.channels == ("conda-forge", "https://h/c")
     assert read_history(Path("/nowhere")).commands == ()

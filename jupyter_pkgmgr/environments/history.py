@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,17 @@ class History:
     problem: str = ""
     """Why the file, or a line of it, could not be read; empty if all is well."""
 
+    @property
+    def commands(self) -> tuple[tuple[str, ...], ...]:
+        """What was run, in words, as far as it was written down."""
+        return tuple(tuple(_words(revision.command)) for revision in self.revisions if revision.command)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The channel of every dist that came, in order, as written: a name, or a URL without its subdir."""
+        places = (dist.split("::", 1)[0] for item in self.revisions for dist in item.linked if "::" in dist)
+        return tuple(place.rpartition("/")[0] or place for place in places)
+
     def requested_specs(self, installed: Container[str] | None = None) -> dict[str, str]:
         """What the user asked for and didn't take back, by package name.
 
@@ -121,6 +133,13 @@ def read_history(path: Path) -> History:
     except OSError as error:
         return History(problem=f"{path} can't be read: {error.strerror}")
     return _parse(text)
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command, posix="\\" not in command)
+    except ValueError:  # an apostrophe in a path: conda doesn't quote
+        return command.split()
 
 
 def spec_name(spec: str) -> str:

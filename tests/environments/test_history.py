@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_pkgmgr.inventory import History, read_history, spec_name
+from jupyter_pkgmgr.environments import History, read_history, spec_name
 
 CONDA = """\
 ==> 2026-11-22 14:08:20 <==
