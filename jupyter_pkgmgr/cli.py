@@ -90,11 +90,15 @@ def _run(command: Command, where: dict[str, str], cancel: Cancellation) -> int:
 
 
 def _where(words: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Take ``--prefix PATH``, ``--python PATH`` and ``--kernel NAME`` out of the words before the verb."""
+    """Take ``--prefix PATH``, ``--python PATH`` and ``--kernel NAME`` out of the options before the verb."""
     found: dict[str, str] = {}
+    others: list[str] = []
     rest = list(words)
-    while rest and rest[0].partition("=")[0] in _WHERE:
+    while rest and rest[0].startswith("-"):
         option, equals, value = rest.pop(0).partition("=")
+        if option not in _WHERE:
+            others.append(f"{option}{equals}{value}")
+            continue
         if not equals:
             if not rest:
                 raise UsageError(f"{option} needs a value")
@@ -102,7 +106,7 @@ def _where(words: list[str]) -> tuple[dict[str, str], list[str]]:
         found[option] = value
     if len(found) > 1:
         raise UsageError(f"{' and '.join(found)} name two places; one is enough")
-    return found, rest
+    return found, [*others, *rest]
 
 
 def _environment(where: dict[str, str], command: Command) -> Environment:

@@ -63,6 +63,13 @@ def test_json_is_one_document_of_schema_1(cli: Cli, venv_python: Path) -> None:
     assert [package["name"] for package in listed["packages"]] == ["tb-pure"]
 
 
+def test_options_before_the_verb(cli: Cli, venv_python: Path) -> None:
+    document = json.loads(cli("--json", "--python", venv_python, "-q", "plan", "install", "tb-pure").stdout)
+    assert set(document) == {"schema", "plan"}
+    error = json.loads(cli("--python", venv_python, "--json", "why", "tb-pure").stdout)["error"]
+    assert error["reference"] == "not-installed"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "reference"),
     [

@@ -154,7 +154,7 @@ def _with_specs(words: Sequence[str], lines: Sequence[str], *, base: Path, typed
 
 
 def parse_arguments(words: Sequence[str], *, base: Path | None, typed: str = "", specs: Sequence[str] = ()) -> Command:
-    """Parse words, the verb first.
+    """Parse words: the verb, and what belongs to it. Options may stand before it, too, as pip takes them.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def parse_arguments(words: Sequence[str], *, base: Path | None, typed: str = "",
     """
     if not words:
         return Command(verb="help")
-    verb, *rest = words
+    verb, *rest = _verb_first(words)
     verb = ALIASES.get(verb, verb)
     if verb not in VERBS:
         raise _unknown_verb(verb)
@@ -197,6 +197,14 @@ def parse_arguments(words: Sequence[str], *, base: Path | None, typed: str = "",
         verbose=arguments.verbose,
         json=arguments.json,
     )
+
+
+def _verb_first(words: Sequence[str]) -> Sequence[str]:
+    """The words with the options that stand before the verb behind everything else."""
+    if not words[0].startswith("-"):
+        return words
+    place = next((place for place, word in enumerate(words) if word in VERBS or word in ALIASES), 0)
+    return [*words[place:], *words[:place]]
 
 
 def _unknown_verb(verb: str) -> UsageError:

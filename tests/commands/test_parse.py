@@ -40,6 +40,9 @@ def specs(command: Command) -> list[str]:
         ("mamba install numpy", ["numpy"]),
         ("micromamba install numpy", ["numpy"]),
         ("add six six", ["six"]),
+        ("-q install six", ["six"]),
+        ("pip -q install six", ["six"]),
+        ("--engine uv install six", ["six"]),
     ],
 )
 def test_what_people_type_for_an_install(line: str, expected: list[str], tmp_path: Path) -> None:
@@ -178,6 +181,17 @@ def test_what_a_file_names_is_removed(tmp_path: Path) -> None:
     request = parse_line("pip uninstall -y -r r.txt", base=tmp_path).request
     assert request is not None
     assert [spec.name for spec in request.specs] == ["six"]
+
+
+def test_options_may_stand_before_the_verb(tmp_path: Path) -> None:
+    for line in ("--json -v why six", "why six --json -v"):
+        command = parse_line(line, base=tmp_path)
+        assert (command.verb, command.words, command.json, command.verbose) == ("why", ("six",), True, True)
+    planned = parse_line("--json plan remove six", base=tmp_path)
+    assert (planned.verb, planned.dry_run, planned.json) == (Verb.REMOVE, True, True)
+    with pytest.raises(UsageError) as caught:
+        parse_line("--json", base=tmp_path)
+    assert caught.value.reference == "unknown-verb"
 
 
 def test_options_reach_the_request(tmp_path: Path) -> None:
