@@ -80,6 +80,7 @@ from jupyter_pkgmgr.transactions import (
     UndoPlan,
     apply_plan,
     apply_undo,
+    came_along,
     examine,
     hold,
     in_force,
@@ -413,7 +414,10 @@ class PackageService:
         PackageNotFoundError
             If it isn't installed.
         """
-        return lookup.why(self._inventory(environment), name)
+        reasons = lookup.why(self._inventory(environment), name)
+        if reasons.package.requested and came_along(environment, reasons.package):
+            return replace(reasons, package=replace(reasons.package, requested=False))
+        return reasons
 
     def settings(self, environment: Environment) -> SettingsInForce:
         """Which channels, indexes and engines would be used, and where that was said."""

@@ -33,6 +33,7 @@ __all__ = [
     "FileChanges",
     "Result",
     "Signature",
+    "came_along",
     "file_changes",
     "in_force",
     "is_usable",
@@ -268,6 +269,19 @@ def in_force(entries: Iterable[Entry]) -> frozenset[str]:
             standing.add(entry.id)
             undone |= set(entry.undoes)
     return frozenset(standing)
+
+
+def came_along(environment: Environment, package: Package) -> bool:
+    """Whether we brought this version of a package without anybody having asked for it, as a dependency of another.
+
+    conda's own history can't tell: what a PyPI package needs of conda is asked for there by its name.
+    """
+    entries = read_entries(environment)
+    standing = in_force(entries)
+    ours = [entry for entry in entries if entry.id in standing and not entry.undoes]
+    changes = (change for entry in ours for change in entry.changes)
+    last = next((change for change in changes if change.package.key == package.key), None)
+    return last is not None and not last.requested and last.package.version == package.version
 
 
 def _ended(state: State) -> list[Path]:

@@ -42,6 +42,8 @@ def test_what_only_the_index_has_comes_from_pypi_and_its_dependency_from_conda(c
     assert "dependency of tb-mixed" in conda_user.shown["plan"].text
     imports(conda_user, "tb_mixed")
     imports(conda_user, "tb_alpha")
+    conda_user.type("why tb-alpha")
+    assert conda_user.shown["why-tb-alpha"].text == "tb-alpha 2.0\n  tb-alpha ← tb-mixed"
 
 
 def test_a_pypi_step_leaves_every_file_of_conda_as_it_was(conda_user: User) -> None:
