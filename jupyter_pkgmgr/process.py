@@ -23,7 +23,17 @@ from .model.errors import CancelledError, EngineError, EngineKilledError, Engine
 from .model.events import Cancellation
 from .model.redact import redact
 
-__all__ = ["PIPE", "Completed", "clean_environment", "inherit", "run", "start", "terminate"]
+__all__ = [
+    "PIPE",
+    "STARTED_BY",
+    "TERMINATE_GRACE",
+    "Completed",
+    "clean_environment",
+    "inherit",
+    "run",
+    "start",
+    "terminate",
+]
 
 OUTPUT_GRACE = 1.0
 """Seconds to wait for the end of the output after the process has ended: a daemon it left may keep the pipe open."""
@@ -32,6 +42,8 @@ PIPE = subprocess.PIPE
 """For ``start(…, stdin=PIPE)``: a worker of ours that is spoken to."""
 TERMINATE_GRACE = 10.0
 """Seconds between asking a process group to stop and killing it: mamba rolls back in that time."""
+STARTED_BY = "_JUPYTER_PKGMGR_STARTED_BY"
+"""Variable of a tool that inherits a lock: the process that started it, so that it's known whose it was."""
 
 _REDIRECTING = frozenset(
     {
@@ -147,10 +159,11 @@ def start(
         If the executable isn't there or can't be run.
     """
     command = [os.fspath(part) for part in argv]
+    inherited = _inherited.get() if stdin == subprocess.DEVNULL else ()
     options: dict[str, object] = (
         {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined,unused-ignore]
         if sys.platform == "win32"
-        else {"start_new_session": True, "pass_fds": _inherited.get() if stdin == subprocess.DEVNULL else ()}
+        else {"start_new_session": True, "pass_fds": inherited}
     )
     try:
         return subprocess.Popen(  # type: ignore[call-overload,no-any-return]  # noqa: S603  argv list, validated by the engines
@@ -158,7 +171,7 @@ def start(
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=clean_environment(env),
+            env=clean_environment(env) | ({STARTED_BY: str(os.getpid())} if inherited else {}),
             cwd=cwd,
             **options,
         )

@@ -58,9 +58,9 @@ def describe_variables() -> Iterator[str]:
 
 
 def used_variables() -> set[str]:
-    """Every variable of ours that the sources name."""
+    """Every variable of ours that the sources name, and that is a user's to set: none with an underscore before it."""
     texts = (path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
-    return {name for text in texts for name in re.findall(r"JUPYTER_PKGMGR_[A-Z_]+", text)}
+    return {name for text in texts for name in re.findall(r"\bJUPYTER_PKGMGR_[A-Z_]+", text)}
 
 
 def describe_front_end() -> Iterator[str]:

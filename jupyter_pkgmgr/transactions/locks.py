@@ -42,6 +42,7 @@ from jupyter_pkgmgr.model import (
 from jupyter_pkgmgr.model.errors import CancelledError, DiskFullError, EnvironmentProblem, PkgError, PolicyError
 
 from . import weak_locks
+from .orphans import Orphans
 
 if sys.platform == "win32":
     import msvcrt
@@ -184,6 +185,7 @@ def cache_lock(folder: Path, owner: Owner, *, events: EventSink, cancel: Cancell
 def _locked(path: Path, owner: Owner, subject: str, *, events: EventSink, cancel: Cancellation) -> Iterator[Lock]:
     told = ""
     pause = _FIRST_PAUSE
+    orphans = Orphans(path, events)
     lock: Lock | None = None
     try:
         cancel.check()
@@ -193,6 +195,8 @@ def _locked(path: Path, owner: Owner, subject: str, *, events: EventSink, cancel
                 events(Event(kind=EventKind.WAITING, message=message + _left_running(path)))
             if cancel.wait(pause):
                 raise CancelledError("stopped while waiting; nothing was changed")
+            if (holder := _read_holder(path)) is not None and _is_dead(holder):
+                orphans.end(holder.pid)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
         if lock.weak:
             message = f"the file system of {subject} has no locks: don't change it from two machines at once"

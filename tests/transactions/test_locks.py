@@ -57,6 +57,16 @@ HOLD_WITH_ENGINE = """
         )
         sys.stdin.read()
 """
+HOLD_WITH_STARTED_ENGINE = """
+    from jupyter_pkgmgr import process
+
+    engine = "import signal, time; IGNORE; print(flush=True); time.sleep(86400)"
+    with lock("install tb-alpha") as held, process.inherit(held.fileno):
+        engine = process.start([sys.executable, "-c", engine])
+        engine.stdout.readline()
+        print("running", flush=True)
+        sys.stdin.read()
+"""
 COUNT = """
     counter = prefix / "counter"
     for _ in range(20):
@@ -213,6 +223,23 @@ def test_an_engine_that_outlives_its_killed_parent_keeps_the_lock(environment: E
             assert process.stdin is not None
             process.stdin.close()  # the engine has inherited it, and ends
             assert waiter.got.wait(30)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there it is known whose a process was")
+@pytest.mark.parametrize("ignore", ["pass", "signal.signal(signal.SIGTERM, signal.SIG_IGN)"], ids=["meek", "deaf"])
+def test_an_engine_of_ours_that_outlives_its_killed_parent_is_ended(
+    ignore: str, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_pkgmgr.process.TERMINATE_GRACE", 0.2)
+    code = HOLD_WITH_STARTED_ENGINE.replace("IGNORE", ignore)
+    with holder(code, environment.prefix) as process, Waiter(environment) as waiter:
+        assert waiter.told.wait(30)
+        assert not waiter.got.wait(0.5), "as long as its parent lives, it is left alone"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert waiter.got.wait(30)
+        (said,) = [event.message for event in waiter.events if event.kind is EventKind.MESSAGE]
+        assert re.fullmatch(r"process \d+, which was left running, is being ended: .*", said)
 
 
 def test_what_an_engine_leaves_running_does_not_keep_the_lock_of_a_transaction_that_ended(
