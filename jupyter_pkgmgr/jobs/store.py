@@ -78,7 +78,7 @@ class JobStore:
         self.host = secrets.token_hex(8)
         self._lock: Lock | None = None
         with self._telling("the folder of jobs can't be used"):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _private(folder)
             self._lock = self._hold(self._folder / f"{self.host}{_HOST}")
             if self._lock is not None:
                 _owner_of(self._lock.path).write_bytes(msgspec.json.encode(Owner.here(face="jobs").to_json()))
@@ -230,6 +230,19 @@ class JobStore:
         for path in [*self._folder.glob("*.new"), *self._folder.glob(f"*{_DAMAGED}")]:
             if time.time() - path.stat().st_mtime > 7 * 24 * 3600:
                 path.unlink(missing_ok=True)
+
+
+def _private(folder: Path) -> None:
+    """Make a folder for its user only, as titles of jobs and output of tools are; also one that was there before.
+
+    Raises
+    ------
+    OSError
+        If it can't be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(OSError):  # a file system without modes, or somebody else's folder
+        folder.chmod(0o700)
 
 
 def _owner_of(path: Path) -> Path:

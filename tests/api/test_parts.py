@@ -67,12 +67,13 @@ def test_registering_again_renews_what_is_known(tmp_path: Path) -> None:
 
 
 def test_the_secret_is_its_user_s_and_stays(tmp_path: Path) -> None:
-    path = tmp_path / "secret"
+    path = tmp_path / "data" / "secret"
     first = load_secret(path)
     assert len(first) == 32
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert load_secret(path) == first
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [item.name for item in tmp_path.iterdir()] == ["secret"]
+    assert [item.name for item in path.parent.iterdir()] == ["secret"]
 
 
 def test_servers_that_start_together_have_one_secret(tmp_path: Path) -> None:

@@ -88,6 +88,12 @@ def test_ended_jobs_are_found_again(hosts: Hosts) -> None:
         assert found.log.wait(found.log.last, 0), "it has ended: nobody has to wait"
 
 
+def test_a_folder_that_others_could_read_is_closed_to_them(hosts: Hosts, tmp_path: Path) -> None:
+    (tmp_path / "jobs").mkdir(mode=0o755)
+    hosts()
+    assert (tmp_path / "jobs").stat().st_mode & 0o077 == 0
+
+
 def test_a_job_that_was_cut_off_is_settled_with_its_log(dead_host: tuple[str, str], hosts: Hosts) -> None:
     manager = hosts()
     running, waiting = (wait_for_end(manager.get(name)) for name in dead_host)
