@@ -3,7 +3,7 @@
 from .errors import JobNotFoundError, TooManyJobsError
 from .job import Job, JobFacts, JobKind, JobState, Work
 from .log import EventLog, LogEvent, Page
-from .manager import JobManager, Limits, Recovery
+from .manager import JobListener, JobManager, Limits, Recovery
 from .store import JobStore
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Job",
     "JobFacts",
     "JobKind",
+    "JobListener",
     "JobManager",
     "JobNotFoundError",
     "JobState",

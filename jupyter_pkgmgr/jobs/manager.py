@@ -6,7 +6,6 @@ environments at the same time; the environments take turns. Jobs that only read 
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import os
@@ -25,7 +24,7 @@ from .errors import JobNotFoundError, TooManyJobsError
 from .job import Job, JobFacts, JobState, Work
 from .store import JobStore
 
-__all__ = ["JobManager", "Limits", "Recovery"]
+__all__ = ["JobListener", "JobManager", "Limits", "Recovery"]
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +48,8 @@ class Limits:
 
 Recovery = Callable[[Job], None]
 """What is done about a job whose server died: brings its environment in order and ends the job by that."""
+JobListener = Callable[[Job], None]
+"""Is told every change of a job's state, in the thread that made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +85,18 @@ class JobManager:
     store
         Where jobs are kept on the disk, so that a later host finds them; ``None`` keeps them in memory only.
     recovery
-        Called for each job that a host which died left unfinished, in that job's turn.
+        Called for each job that a host which died left unfinished, in that job's turn, which may come at once.
+    listeners
+        Told of what becomes of those, too.
     """
 
     def __init__(
-        self, *, limits: Limits = Limits(), store: JobStore | None = None, recovery: Recovery | None = None
+        self,
+        *,
+        limits: Limits = Limits(),
+        store: JobStore | None = None,
+        recovery: Recovery | None = None,
+        listeners: Iterable[JobListener] = (),
     ) -> None:
         self.limits = limits
         self._store = store
@@ -104,7 +112,7 @@ class JobManager:
         self._ended_bytes = 0
         self._threads: set[threading.Thread] = set()
         self._closed = False
-        self._listeners: list[Callable[[Job], None]] = []
+        self._listeners = tuple(listeners)
         if store is not None:
             self._load(store, recovery)
 
@@ -328,21 +336,8 @@ class JobManager:
             waiting = queue.waiting(job) if queue else ()
             return next((place for place, turn in enumerate(waiting, start=1) if turn.job is job), 0)
 
-    def subscribe(self, listener: Callable[[Job], None]) -> Callable[[], None]:
-        """Have every change of a job's state told, in the thread that made it; returns what ends that."""
-        with self._lock:
-            self._listeners.append(listener)
-
-        def unsubscribe() -> None:
-            with self._lock, contextlib.suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return unsubscribe
-
     def _tell(self, job: Job) -> None:
-        with self._lock:
-            listeners = tuple(self._listeners)
-        for listener in listeners:
+        for listener in self._listeners:
             try:
                 listener(job)
             except Exception:

@@ -10,7 +10,7 @@ import functools
 import logging
 import secrets
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from pathlib import Path
@@ -34,7 +34,7 @@ from jupyter_pkgmgr.api.api import Api
 from jupyter_pkgmgr.api.parts import Parts
 from jupyter_pkgmgr.api.recovery import Recovery
 from jupyter_pkgmgr.api.routes import Route, find_route
-from jupyter_pkgmgr.jobs import Job, JobManager, JobStore, Limits
+from jupyter_pkgmgr.jobs import Job, JobListener, JobManager, JobStore, Limits
 from jupyter_pkgmgr.model import Outcome
 from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.service import PackageService
@@ -45,6 +45,7 @@ from .events import Emitter
 from .host import ServerHost
 from .jupyter import JupyterFacts
 from .kernels import KnownKernel
+from .loop import soon
 from .tokens import Grant
 
 if TYPE_CHECKING:
@@ -87,10 +88,9 @@ class Core:
             settings=extension.settings_for_faces,
         )
         self._service = PackageService(face="jupyter", policy=extension.policy())
-        self.jobs = _jobs(extension, folder / "jobs", Recovery(self._service))
         self._emitter = Emitter(extension.serverapp.event_logger, loop)
-        self.jobs.subscribe(self._emitter.job)
-        self.jobs.subscribe(self._tell_kernels)
+        listeners = (self._emitter.job, self._tell_kernels)
+        self.jobs = _jobs(extension, folder / "jobs", Recovery(self._service), listeners)
         self._unsubscribe = extension.kernels.subscribe(self._tell_soon)
         parts = Parts(
             service=self._service,
@@ -136,7 +136,7 @@ class Core:
                 raise
             raise web.HTTPError(HTTPStatus.SERVICE_UNAVAILABLE, "the server is shutting down") from error
 
-    def request(
+    async def request(
         self,
         *,
         method: str,
@@ -157,17 +157,18 @@ class Core:
         if grant is None:
             caller = Caller(user=user, face="panel")
         else:
-            environment = self._environment_of(grant)
+            environment = await self._environment_of(grant)
             caller = Caller(user=user, face="%pkg", kernel=grant.kernel, environment=environment)
-        return ApiRequest(method=method, path=path, query=query, body=read_body(body), headers=headers, caller=caller)
+        document = await self.run(read_body, body)
+        return ApiRequest(method=method, path=path, query=query, body=document, headers=headers, caller=caller)
 
-    def _environment_of(self, grant: Grant) -> str | None:
-        """The id of a kernel's environment, which nobody may have asked for before."""
+    async def _environment_of(self, grant: Grant) -> str | None:
+        """The id of a kernel's environment, which nobody may have asked for before: then its interpreter is asked."""
         if grant.prefix is None:
             return None
-        name = self.environments.id_of(Path(grant.prefix))
+        name = await self.run(self.environments.id_of, Path(grant.prefix))
         if all(known.id != name for known in self.environments.known()):
-            self._host.kernel(grant.kernel)
+            await self._in(self._slow, functools.partial(self._host.kernel, grant.kernel))
         return name
 
     @staticmethod
@@ -190,7 +191,7 @@ class Core:
 
         heard = functools.partial(self.api.parts.verdicts.add, outcome.transaction)
         tell = functools.partial(attacher.tell, job.facts.prefix, change, heard=heard, by=job.facts.kernel)
-        self._loop.call_soon_threadsafe(tell)
+        soon(self._loop, tell)
 
     def _tell_soon(self, kernel: KnownKernel) -> None:
         """In a thread that may wait for interpreters: nobody who follows a job must wait behind them."""
@@ -223,7 +224,7 @@ def _secret(path: Path, log: logging.Logger | logging.LoggerAdapter[Any]) -> byt
         return secrets.token_bytes(32)
 
 
-def _jobs(extension: PkgmgrExtension, folder: Path, recovery: Recovery) -> JobManager:
+def _jobs(extension: PkgmgrExtension, folder: Path, recovery: Recovery, listeners: Iterable[JobListener]) -> JobManager:
     limits = Limits(
         changing=extension.changing_jobs,
         reading=extension.reading_jobs,
@@ -231,4 +232,4 @@ def _jobs(extension: PkgmgrExtension, folder: Path, recovery: Recovery) -> JobMa
         kept=extension.kept_jobs,
         kept_days=extension.kept_days,
     )
-    return JobManager(limits=limits, store=JobStore(folder), recovery=recovery)
+    return JobManager(limits=limits, store=JobStore(folder), recovery=recovery, listeners=listeners)

@@ -6,7 +6,6 @@ Jobs tell of themselves in threads; events are emitted on the event loop, where 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,8 @@ from jupyter_events import EventLogger
 from jupyter_pkgmgr.api import Kernel
 from jupyter_pkgmgr.jobs import Job
 from jupyter_pkgmgr.model import Change, redact
+
+from .loop import soon
 
 __all__ = ["ENVIRONMENT", "JOB", "KERNEL", "Emitter"]
 
@@ -65,8 +66,7 @@ class Emitter:
         )
 
     def _emit(self, schema: str, data: Mapping[str, Any]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody listens any more
-            self._loop.call_soon_threadsafe(lambda: self._logger.emit(schema_id=schema, data=dict(data)))
+        soon(self._loop, lambda: self._logger.emit(schema_id=schema, data=dict(data)))
 
 
 def _change(change: Change) -> dict[str, Any]:

@@ -175,8 +175,11 @@ class PkgmgrExtension(PolicyTraits, ExtensionApp):
         if self.attacher is not None:
             await self.attacher.stop()
         core, self._core = self._core, None
-        if core is not None:
-            await asyncio.to_thread((await core).close)
+        if core is None:
+            return
+        await asyncio.wait([core])
+        if core.exception() is None:  # else there is nothing to close, and whoever asked for it was told
+            await asyncio.to_thread(core.result().close)
 
     def current_activity(self) -> dict[str, int] | None:
         """Jobs that aren't over: reason enough not to shut an idle server down."""

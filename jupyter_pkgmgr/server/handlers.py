@@ -7,6 +7,7 @@ service is imported before that, either.
 from __future__ import annotations
 
 import asyncio
+import functools
 import getpass
 import re
 from contextlib import suppress
@@ -22,6 +23,7 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 from tornado.iostream import StreamClosedError
 
+from .loop import soon
 from .tokens import Grant
 
 if TYPE_CHECKING:
@@ -160,7 +162,7 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
         try:
             route, _ = core.find_route(str(self.request.method), path)
             await self._authorize(route)
-            request = await core.run(self._request, core, path, query)
+            request = await self._request(core, path, query)
         except core.error as error:
             await self._send(core, core.error_response(error))
             return
@@ -168,14 +170,14 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
         if response is not None:
             await self._send(core, response)
 
-    def _request(self, core: Core, path: str, query: dict[str, str]) -> ApiRequest:
-        return core.request(
+    async def _request(self, core: Core, path: str, query: dict[str, str]) -> ApiRequest:
+        return await core.request(
             method=str(self.request.method),
             path=path,
             query=query,
             body=bytes(self._body),
             headers=dict(self.request.headers.get_all()),
-            user=_name_of(self.current_user),
+            user=await core.run(_name_of, self.current_user),
             grant=self._grant,
         )
 
@@ -191,12 +193,7 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
         response = await core.handle(route, now)
         if response.status != HTTPStatus.OK:  # it is another kernel's
             return response
-        loop = asyncio.get_running_loop()
-
-        def wake() -> None:
-            loop.call_soon_threadsafe(self._wake.set)
-
-        stop = waiting.subscribe(wake)
+        stop = waiting.subscribe(functools.partial(soon, asyncio.get_running_loop(), self._wake.set))
         try:
             async with asyncio.timeout(waiting.seconds):
                 await self._wake.wait()

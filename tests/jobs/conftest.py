@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jupyter_pkgmgr.jobs import Job, JobFacts, JobKind, JobManager, Limits
+from jupyter_pkgmgr.jobs import Job, JobFacts, JobKind, JobListener, JobManager, Limits
 
 PATIENCE = 120.0
 """Seconds after which a test that hangs fails."""
@@ -60,8 +60,8 @@ def wait_for_end(job: Job) -> Job:
 def managers() -> Iterator[Callable[..., JobManager]]:
     made: list[JobManager] = []
 
-    def make(**limits: Any) -> JobManager:
-        manager = JobManager(limits=Limits(**limits))
+    def make(*, listeners: Sequence[JobListener] = (), **limits: Any) -> JobManager:
+        manager = JobManager(limits=Limits(**limits), listeners=listeners)
         made.append(manager)
         return manager
 

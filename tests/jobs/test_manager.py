@@ -238,9 +238,8 @@ def test_no_such_job(managers: Managers) -> None:
 
 
 def test_changes_of_state_are_told(managers: Managers) -> None:
-    manager = managers()
     heard: list[tuple[str, str]] = []
-    stop = manager.subscribe(lambda job: heard.append((job.id, job.state.value)))
+    manager = managers(listeners=[lambda job: heard.append((job.id, job.state.value))])
     job = wait_for_end(manager.submit(facts(), lambda _: None))
     gate = Gate()
     manager.submit(facts(), gate)
@@ -248,12 +247,10 @@ def test_changes_of_state_are_told(managers: Managers) -> None:
     mine = [state for name, state in heard if name == job.id]
     assert list(dict.fromkeys(mine))[-1] == "succeeded"
     assert "running" in mine
-    stop()
     gate.open.set()
 
 
 def test_a_listener_that_fails_harms_no_job(managers: Managers, caplog: pytest.LogCaptureFixture) -> None:
-    manager = managers()
     done = threading.Event()
 
     def fail(job: Job) -> None:
@@ -261,7 +258,7 @@ def test_a_listener_that_fails_harms_no_job(managers: Managers, caplog: pytest.L
             done.set()
         raise OSError("the listener is broken")
 
-    manager.subscribe(fail)
+    manager = managers(listeners=[fail])
     with caplog.at_level(logging.ERROR):
         job = wait_for_end(manager.submit(facts(), lambda _: "fine"))
         assert done.wait(PATIENCE)

@@ -94,6 +94,19 @@ def test_a_folder_that_others_could_read_is_closed_to_them(hosts: Hosts, tmp_pat
     assert (tmp_path / "jobs").stat().st_mode & 0o077 == 0
 
 
+def test_who_listens_from_the_beginning_hears_of_what_is_settled(dead_host: tuple[str, str], tmp_path: Path) -> None:
+    heard: list[tuple[str, JobState]] = []
+    manager = JobManager(
+        store=JobStore(tmp_path / "jobs"),
+        recovery=settle,
+        listeners=[lambda job: heard.append((job.id, job.state))],
+    )
+    for name in dead_host:
+        wait_for_end(manager.get(name))
+    manager.close(PATIENCE)
+    assert sorted(heard) == sorted(zip(dead_host, (JobState.ROLLED_BACK, JobState.CANCELLED), strict=True))
+
+
 def test_a_job_that_was_cut_off_is_settled_with_its_log(dead_host: tuple[str, str], hosts: Hosts) -> None:
     manager = hosts()
     running, waiting = (wait_for_end(manager.get(name)) for name in dead_host)

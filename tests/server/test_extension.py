@@ -20,7 +20,9 @@ from traitlets.config.loader import KVArgParseConfigLoader
 from jupyter_pkgmgr.model.policy import AdminPolicy
 from jupyter_pkgmgr.server.core import LOOKERS, Core
 from jupyter_pkgmgr.server.extension import PkgmgrExtension
+from jupyter_pkgmgr.server.handlers import KERNEL_TOKEN
 from jupyter_pkgmgr.server.host import ServerHost
+from jupyter_pkgmgr.server.loop import soon
 from jupyter_pkgmgr.server.policy import PolicyTraits
 from tests.server.conftest import Rest
 
@@ -176,6 +178,61 @@ async def test_a_second_attempt_is_not_lost_because_the_first_one_failed(
     first, second = await asyncio.gather(persist(), persist())
     assert first is second
     assert len(made) == 2
+
+
+async def test_ending_while_the_first_request_is_failing(
+    extension: PkgmgrExtension, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail = threading.Event()
+
+    def make(_: asyncio.AbstractEventLoop) -> Core:
+        fail.wait()
+        raise OSError("no threads are left")
+
+    monkeypatch.setattr(extension, "_make_core", make)
+    asked = asyncio.create_task(extension.core())
+    await asyncio.sleep(0)  # the request has begun
+    ended = asyncio.create_task(extension.stop_extension())
+    fail.set()
+    with pytest.raises(OSError, match="no threads are left"):
+        await asked
+    await ended
+
+
+async def test_kernels_that_ask_first_keep_nobody_from_following_a_job(
+    rest: Rest, extension: PkgmgrExtension, venv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a kernel's environment isn't known yet, its interpreter is asked, and that may take long."""
+    release, busy = threading.Event(), threading.Semaphore(0)
+
+    def look(_: ServerHost, __: str) -> None:
+        busy.release()
+        release.wait()
+
+    await extension.core()
+    monkeypatch.setattr(ServerHost, "kernel", look)
+    asking = []
+    for number in range(LOOKERS):
+        kernel = f"kernel-{number}"
+        tokens = {"Authorization": "", KERNEL_TOKEN: extension.tokens.make(kernel)}
+        extension.tokens.bind(kernel, str(venv))
+        asking.append(asyncio.create_task(Rest(rest.fetch, rest.contract, tokens).get("jobs")))
+    try:
+        for _ in asking:
+            await asyncio.to_thread(busy.acquire)
+        assert (await asyncio.wait_for(rest.get("jobs"), 60)).status == 200
+    finally:
+        release.set()
+        await asyncio.gather(*asking)
+
+
+def test_what_comes_from_a_thread_after_the_loops_end_harms_nobody() -> None:
+    loop, called = asyncio.new_event_loop(), []
+    soon(loop, lambda: called.append("in time"))
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    soon(loop, lambda: called.append("too late"))
+    assert called == ["in time"]
 
 
 async def test_kernels_that_start_keep_nobody_from_following_a_job(
