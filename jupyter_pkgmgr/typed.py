@@ -84,6 +84,7 @@ def _result(report: Report) -> dict[str, Any]:
         "added_paths": any(change.action is not Action.REMOVE for change in outcome.changes) if outcome else False,
         "verdict_wanted": outcome is not None,
         "transaction": (outcome.transaction or None) if outcome else None,
+        "undoes": list(outcome.undoes) if outcome else [],
     }
 
 

@@ -157,6 +157,7 @@ def test_what_is_no_message_harms_nobody(line: bytes, child: Child) -> None:
             "added_paths": False,
             "verdict_wanted": False,
             "transaction": None,
+            "undoes": [],
         },
     }
 

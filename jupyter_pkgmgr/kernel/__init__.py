@@ -58,12 +58,12 @@ def changed(document: str) -> Answer:
     Parameters
     ----------
     document
-        JSON: ``changed_files`` and ``changed_packages`` as ``verdict.judge`` wants them.
+        JSON: as ``changes.Changes.judge`` wants it.
 
     Returns
     -------
     Answer
-        ``{level, modules, text}``.
+        ``{level, modules, text, withdrawn}``: the last says that what was taken back is all that asked for a restart.
     """
     import json  # noqa: PLC0415  on first use; IPython has it
 

@@ -8,6 +8,7 @@ import shutil
 from typing import Any
 
 from . import facts, search_path, verdict
+from .changes import Changes
 from .child import Service
 from .display import MIME, Displays
 from .errors import PkgError
@@ -25,8 +26,7 @@ class PkgMagic:
         self.shell = shell
         self._panels: list[Any] = []
         """Those that were shown: they answer as long as the kernel runs."""
-        self.due = verdict.Verdict()
-        """What the changes since the kernel's start ask for."""
+        self.changes = Changes()
         self._child = Service()
         self._server: Any = None
         self.service: Any = self._child
@@ -53,11 +53,9 @@ class PkgMagic:
             importlib.invalidate_caches()
         waiting = search_path.refresh(paths)
         if result.get("verdict_wanted"):
-            found = verdict.judge(result.get("changed_files", ()), result.get("changed_packages", ()), waiting)
-            data = verdict.render(found, self.due)
+            data = verdict.render(*self.changes.judge(result, waiting))
             data[MIME] = self.stamped("verdict", data[MIME], result.get("job"))
             displays.show("verdict", data)
-            self.due = verdict.together(self.due, found)
             if result.get("transaction"):
                 self.service.report(result["transaction"], data[MIME], facts.collect())
         if interrupted:

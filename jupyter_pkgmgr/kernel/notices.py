@@ -26,13 +26,13 @@ class Notices:
         """Judge a change against what is loaded here; what concerns nobody is not told."""
         importlib.invalidate_caches()
         packages = list(change.get("changed_packages", ()))
-        found = verdict.judge(change.get("changed_files", ()), packages)
-        magic.due = verdict.together(magic.due, found)
+        found, earlier = magic.changes.judge(change)
         text = _line(found, packages) if found.level != "none" else ""
         document = {"level": found.level, "modules": list(found.modules), "text": text}
         if text:
             self._waiting = [*self._waiting[1 - KEPT :], magic.stamped("verdict", document, change.get("job"))]
-        return document
+        nothing_due = verdict.together(found, earlier) == verdict.Verdict()
+        return {**document, "withdrawn": bool(change.get("undoes")) and nothing_due}
 
     def show(self, shell: Any) -> None:
         """Show what waits."""

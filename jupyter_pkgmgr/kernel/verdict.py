@@ -69,6 +69,8 @@ def judge(
     changed_packages: Iterable[Mapping[str, Any]] = (),
     waiting: Iterable[str] = (),
     modules: Mapping[str, ModuleType] | None = None,
+    *,
+    taken_back: bool = False,
 ) -> Verdict:
     """Compare what changed with what is loaded.
 
@@ -82,15 +84,18 @@ def judge(
         Names of new ``.pth`` files whose code runs only when Python starts.
     modules
         What is loaded; by default ``sys.modules``.
+    taken_back
+        Whether the files are again what they were when everything but ``modules`` was loaded.
     """
     paths = _Paths()
     changed = {paths.normal(path) for path in changed_files}
     packages = list(changed_packages)
     # A change that only adds concerns nothing that is loaded: then there is no need to look at hundreds of modules.
     loaded = _Loaded((sys.modules if modules is None else modules) if changed else {}, paths)
-    mapped = _mapped(changed, paths)
-    required, recommended = _stack(packages), set()
-    libraries = set()
+    mapped = _mapped(changed, paths, others_only=taken_back)
+    required: Set[str] = set()
+    recommended: Set[str] = set()
+    libraries: Set[str] = set()
     for path in changed:
         if path in mapped or (path in loaded and _BINARY.search(path)):
             owners = loaded.owners(path)
@@ -99,7 +104,9 @@ def judge(
                 libraries.add(os.path.basename(path).partition(".")[0])
         elif path in loaded or _CODE.search(path):
             recommended |= loaded.owners(path)
-    if _standard_library(changed, paths):
+    stack = _stack(packages)
+    required |= stack & {_normalized(name) for name in recommended} if taken_back else stack
+    if _standard_library({path for path in changed if path in loaded} if taken_back else changed, paths):
         required.add("python")
     required = required or libraries  # nobody knows a library by its name: only where there is no module to name
     late = tuple(sorted(waiting))
@@ -173,15 +180,26 @@ def _files(module: ModuleType) -> List[str]:
     return [path for path in found if isinstance(path, str) and path]
 
 
-def _mapped(changed: Set[str], paths: _Paths) -> Set[str]:
-    """Changed libraries that are mapped into this process, where the system tells."""
+def _mapped(changed: Set[str], paths: _Paths, *, others_only: bool) -> Set[str]:
+    """Changed libraries that are mapped into this process, where the system tells.
+
+    With ``others_only`` not those of which the very file is mapped that lies there now.
+    """
     binaries = {path for path in changed if _BINARY.search(path)}
     if not binaries or not os.path.exists(_PROCESS_MAP):
         return set()
     with open(_PROCESS_MAP, encoding="utf-8", errors="surrogateescape") as file:
         lines = (line.rstrip("\n").split(None, 5) for line in file)
-        mapped = {parts[5] for parts in lines if len(parts) > 5}  # noqa: PLR2004  the sixth field is the path
-    return {paths.normal(re.sub(r" \(deleted\)$", "", path)) for path in mapped} & binaries
+        mapped = {(parts[5], parts[4]) for parts in lines if len(parts) > 5}  # noqa: PLR2004  path and inode
+    there = {(paths.normal(re.sub(r" \(deleted\)$", "", path)), inode) for path, inode in mapped}
+    return {path for path, inode in there if path in binaries and not (others_only and inode == _inode(path))}
+
+
+def _inode(path: str) -> str:
+    try:
+        return str(os.stat(path).st_ino)
+    except OSError:  # it is gone
+        return ""
 
 
 def _stack(packages: Iterable[Mapping[str, Any]]) -> Set[str]:

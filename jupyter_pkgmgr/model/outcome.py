@@ -22,6 +22,8 @@ class Outcome:
     """Files that were removed or replaced: what a kernel compares with its loaded modules."""
     transaction: str = ""
     """Its name in the history; empty where nothing had to be done."""
+    undoes: tuple[str, ...] = ()
+    """The transactions that it took back."""
     warnings: tuple[Notice, ...] = ()
 
     @property

@@ -262,16 +262,16 @@ class Attacher:
                 self._log.debug("kernel %s gave no verdict: %s", kernel, error)
                 return
             if isinstance(verdict, dict) and verdict.get("level") in LEVELS:
-                self._take_verdict(kernel, _plain(verdict))
+                self._take_verdict(kernel, verdict)
                 for item in news:
                     item.heard(kernel, _plain(verdict))
 
     def _take_verdict(self, kernel: str, verdict: Mapping[str, Any]) -> None:
-        """Remember a verdict, unless the kernel still needs a restart for something weightier."""
+        """Remember a verdict, unless the kernel still needs a restart for something weightier that stands."""
         known = self._registry.get(kernel)
         due = LEVELS.index(known.verdict["level"]) if known is not None and known.verdict else 0
-        if LEVELS.index(verdict["level"]) >= due:
-            self._registry.note(kernel, verdict=verdict)
+        if verdict.get("withdrawn") or LEVELS.index(verdict["level"]) >= due:
+            self._registry.note(kernel, verdict=_plain(verdict))
 
 
 _THERE = "%load_ext jupyter_pkgmgr in it makes %pkg work where jupyter_pkgmgr is installed there"
@@ -334,6 +334,8 @@ def _what_matters(change: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _merged(news: list[Mapping[str, Any]]) -> dict[str, Any]:
     """Several changes as one."""
+    if len(news) == 1:
+        return dict(news[0])
     return {
         "changed_files": sorted({path for change in news for path in change["changed_files"]})[:FILES],
         "changed_packages": [package for change in news for package in change.get("changed_packages", ())],

@@ -186,6 +186,8 @@ class Core:
         change = {
             "changed_files": [str(path) for path in outcome.changed_files],
             "changed_packages": _changed_packages(outcome),
+            "transaction": outcome.transaction,
+            "undoes": list(outcome.undoes),
             "job": job.id,
         }
 

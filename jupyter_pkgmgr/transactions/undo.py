@@ -440,6 +440,7 @@ def apply_undo(
             seconds=work.seconds,
             fingerprint=after.fingerprint,
             transaction=work.id,
+            undoes=tuple(entry.id for entry in undo.entries),
             changed_files=tuple(
                 Path(state.path(place))
                 for place, then in was.items()

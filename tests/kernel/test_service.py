@@ -69,6 +69,17 @@ def test_an_undo_says_what_has_to_be_restarted(start: Callable[[str], Kernel]) -
     assert verdicts == ["recommended: tb_alpha", "recommended: tb_alpha", "not needed", "not needed"]
 
 
+def test_an_undo_of_what_was_never_loaded_asks_for_nothing(start: Callable[[str], Kernel]) -> None:
+    kernel = start(f"{VERSIONS[-1]}-undo")
+    kernel.run("%pkg install tb-alpha==1.0\nimport tb_alpha")
+    changed = kernel.run("%pkg install tb-alpha==2.0")
+    assert changed.texts[-1] == "restart the kernel to use what changed: tb_alpha is loaded"
+    assert kernel.run("%pkg undo").texts[-1] == "no restart needed"
+    again = kernel.run("%pkg undo")
+    assert again.texts[-1] == "restart the kernel to use what changed: tb_alpha is loaded"
+    kernel.run("%pkg remove tb-alpha")
+
+
 def test_who_waits_for_a_plan_is_told_what_for(start: Callable[[str], Kernel], index_folder: Path) -> None:
     kernel = start(f"{VERSIONS[-1]}-slow")
     with serve(index_folder, latency=1500) as server:
