@@ -23,6 +23,7 @@ from jupyter_pkgmgr.model.errors import (
 )
 from testbed.content import wheel
 from testbed.index import Fault, serve
+from testbed.projects import make_project
 from testbed.wheels import write_wheel
 
 from .conftest import User
@@ -141,14 +142,7 @@ def test_an_index_that_is_down(venv_user: User, index_folder: Path, monkeypatch:
 
 def test_a_wheel_by_path_and_an_editable_project(venv_user: User, tmp_path: Path) -> None:
     path = write_wheel(tmp_path / "wheels", wheel("tb-local", "1.0"))
-    project = tmp_path / "my project"
-    (project / "my_project").mkdir(parents=True)
-    (project / "my_project" / "__init__.py").write_text("")
-    (project / "backend.py").write_text(EDITABLE_BACKEND)
-    (project / "pyproject.toml").write_text(
-        "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
-        "[project]\nname = 'my-project'\nversion = '0.1'\n"
-    )
+    make_project(tmp_path / "my project")
     venv_user.type(f"install {path.relative_to(tmp_path)}")
     venv_user.type("install -e 'my project'")
     inventory = venv_user.service.inventory(venv_user.environment)
@@ -159,23 +153,6 @@ def test_a_wheel_by_path_and_an_editable_project(venv_user: User, tmp_path: Path
     python = venv_user.environment.python
     assert python is not None
     subprocess.run([python.executable, "-I", "-c", "import my_project, tb_local"], check=True, timeout=60)
-
-
-EDITABLE_BACKEND = """
-import zipfile
-from pathlib import Path
-
-
-def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
-    name = "my_project-0.1-py3-none-any.whl"
-    info = "my_project-0.1.dist-info"
-    with zipfile.ZipFile(Path(wheel_directory, name), "w") as archive:
-        archive.writestr("my_project.pth", str(Path(__file__).parent))
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: my-project\\nVersion: 0.1\\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-        archive.writestr(f"{info}/RECORD", "")
-    return name
-"""
 
 
 def test_a_plan_that_is_outdated_is_made_again(venv_user: User) -> None:

@@ -24,6 +24,7 @@ from jupyter_pkgmgr.transactions.state import state_of
 from jupyter_pkgmgr.verbs import Report
 from testbed.content import wheel
 from testbed.environments import uv_install
+from testbed.projects import make_project
 from testbed.wheels import write_wheel
 from tests.transactions.demo import Demo, python, uv
 
@@ -151,14 +152,7 @@ def test_undo_goes_further_back_each_time(venv: Demo) -> None:
 
 def test_wheels_by_path_and_editable_projects_come_back(venv: Demo, tmp_path: Path) -> None:
     path = write_wheel(tmp_path / "wheels", wheel("tb-local", "1.0"))
-    project = tmp_path / "project"
-    (project / "my_project").mkdir(parents=True)
-    (project / "my_project" / "__init__.py").write_text("")
-    (project / "backend.py").write_text(EDITABLE_BACKEND)
-    (project / "pyproject.toml").write_text(
-        "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
-        "[project]\nname = 'my-project'\nversion = '0.1'\n"
-    )
+    project = make_project(tmp_path / "project")
     venv.type(f"install {path}")
     venv.type(f"install -e {project}")
     installed = venv.tree()
@@ -171,14 +165,7 @@ def test_wheels_by_path_and_editable_projects_come_back(venv: Demo, tmp_path: Pa
 
 
 def test_a_package_from_a_repository_comes_back(venv: Demo, tmp_path: Path) -> None:
-    project = tmp_path / "project"
-    (project / "my_project").mkdir(parents=True)
-    (project / "my_project" / "__init__.py").write_text("")
-    (project / "backend.py").write_text(EDITABLE_BACKEND + "\n\nbuild_wheel = build_editable\n")
-    (project / "pyproject.toml").write_text(
-        "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
-        "[project]\nname = 'my-project'\nversion = '0.1'\n"
-    )
+    project = make_project(tmp_path / "project")
     for words in (
         ["init", "--quiet"],
         ["add", "."],
@@ -195,23 +182,6 @@ def test_a_package_from_a_repository_comes_back(venv: Demo, tmp_path: Path) -> N
     package = read_inventory(venv.environment).pypi("my-project")
     assert package is not None
     assert package.origin.kind == "vcs"
-
-
-EDITABLE_BACKEND = """
-import zipfile
-from pathlib import Path
-
-
-def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
-    name = "my_project-0.1-py3-none-any.whl"
-    info = "my_project-0.1.dist-info"
-    with zipfile.ZipFile(Path(wheel_directory, name), "w") as archive:
-        archive.writestr("my_project.pth", str(Path(__file__).parent))
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: my-project\\nVersion: 0.1\\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-        archive.writestr(f"{info}/RECORD", "")
-    return name
-"""
 
 
 def test_condas_own_history_is_restored(conda: Demo) -> None:
