@@ -42,6 +42,21 @@ class Outcome:
     """The last state of each display."""
     error: dict[str, Any] = field(default_factory=dict)
 
+    def take(self, kind: str, content: dict[str, Any]) -> bool:
+        """Take what a message of a cell's output says; returns whether it was a display."""
+        if kind in {"display_data", "update_display_data"}:
+            key = content.get("transient", {}).get("display_id") or f"display {len(self.displays)}"
+            self.shown.append(content["data"])
+            self.displays[key] = content["data"]
+            return True
+        if kind == "stream" and content["name"] == "stdout":
+            self.stdout += content["text"]
+        elif kind == "stream":
+            self.stderr += content["text"]
+        elif kind == "error":
+            self.error = content
+        return False
+
     @property
     def texts(self) -> list[str]:
         return [data["text/plain"] for data in self.displays.values()]
@@ -67,18 +82,8 @@ class Kernel:
             kind, content = message["msg_type"], message["content"]
             if kind == "status" and content["execution_state"] == "idle":
                 break
-            if kind in {"display_data", "update_display_data"}:
-                key = content.get("transient", {}).get("display_id") or f"display {len(outcome.displays)}"
-                outcome.shown.append(content["data"])
-                outcome.displays[key] = content["data"]
-                if on_display is not None:
-                    on_display()
-            elif kind == "stream" and content["name"] == "stdout":
-                outcome.stdout += content["text"]
-            elif kind == "stream":
-                outcome.stderr += content["text"]
-            elif kind == "error":
-                outcome.error = content
+            if outcome.take(kind, content) and on_display is not None:
+                on_display()
         reply = self.client.get_shell_msg(timeout=60)
         while reply["parent_header"].get("msg_id") != number:
             reply = self.client.get_shell_msg(timeout=60)

@@ -92,18 +92,8 @@ class Notebook:
             kind, content = message["msg_type"], message["content"]
             if kind == "status" and content["execution_state"] == "idle":
                 break
-            if kind in {"display_data", "update_display_data"}:
-                key = content.get("transient", {}).get("display_id") or f"display {len(outcome.displays)}"
-                outcome.shown.append(content["data"])
-                outcome.displays[key] = content["data"]
-                if on_display is not None:
-                    await on_display()
-            elif kind == "stream" and content["name"] == "stdout":
-                outcome.stdout += content["text"]
-            elif kind == "stream":
-                outcome.stderr += content["text"]
-            elif kind == "error":
-                outcome.error = content
+            if outcome.take(kind, content) and on_display is not None:
+                await on_display()
         reply = await client.get_shell_msg(timeout=PATIENCE)
         while reply["parent_header"].get("msg_id") != number:
             reply = await client.get_shell_msg(timeout=PATIENCE)

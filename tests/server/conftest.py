@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from jupyter_pkgmgr.environments.facts import FACTS_SCRIPT
 from jupyter_pkgmgr.server.extension import PkgmgrExtension
 from testbed.environments import kernelspec
 from testbed.index import Server
+from tests.server.attach_lab import Fetch, Notebooks
 from tests.server.contract import Contract
 
 BASE = "/a%40b/"
@@ -65,6 +67,23 @@ def extension(jp_serverapp: ServerApp) -> PkgmgrExtension:
     (found,) = jp_serverapp.extension_manager.extension_apps["jupyter_pkgmgr"]
     assert isinstance(found, PkgmgrExtension)
     return found
+
+
+@pytest.fixture
+def notebooks(
+    jp_serverapp: ServerApp,
+    extension: PkgmgrExtension,
+    jp_fetch: Fetch,
+    jp_data_dir: Path,
+    jp_asyncio_loop: asyncio.AbstractEventLoop,
+) -> Iterator[Notebooks]:
+    """Kernels of the running server, and somebody who types in them."""
+    if extension.attacher is None:  # Jupyter starts extensions with its loop, which pytest-jupyter has made
+        start: Any = jp_serverapp.extension_manager.start_all_extensions
+        jp_asyncio_loop.run_until_complete(start())
+    lab = Notebooks(jp_serverapp, extension, jp_fetch, jp_data_dir)
+    yield lab
+    lab.close()
 
 
 def facts(python: Path) -> dict[str, Any]:

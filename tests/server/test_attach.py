@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from jupyter_pkgmgr.server import attach_channel
 from jupyter_pkgmgr.server.extension import PkgmgrExtension
 from jupyter_pkgmgr.server.kernels import Attachment
 from tests.kernel import conftest as kernels
-from tests.server.attach_lab import Fetch, Notebook, Notebooks, until
+from tests.server.attach_lab import Notebook, Notebooks, until
 
 kernel_python = kernels.kernel_python
 NAMESPACE = "sorted(name for name in globals() if not name.startswith('_i'))"
@@ -34,22 +33,6 @@ LIES = {
 }
 """What a kernel's ``sitecustomize`` does so that it seems to live elsewhere."""
 ALL = ["3.8", "3.8-ipython7", "3.9", "3.10", "3.11", "3.12", "3.13"]
-
-
-@pytest.fixture
-def notebooks(
-    jp_serverapp: ServerApp,
-    extension: PkgmgrExtension,
-    jp_fetch: Fetch,
-    jp_data_dir: Path,
-    jp_asyncio_loop: asyncio.AbstractEventLoop,
-) -> Iterator[Notebooks]:
-    if extension.attacher is None:  # Jupyter starts extensions with its loop, which pytest-jupyter has made
-        start: Any = jp_serverapp.extension_manager.start_all_extensions
-        jp_asyncio_loop.run_until_complete(start())
-    lab = Notebooks(jp_serverapp, extension, jp_fetch, jp_data_dir)
-    yield lab
-    lab.close()
 
 
 @pytest.mark.parametrize("version", ALL)

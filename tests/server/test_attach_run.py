@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -10,33 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jupyter_server.serverapp import ServerApp
 
 from jupyter_pkgmgr.kernel.display import MIME
-from jupyter_pkgmgr.server.extension import PkgmgrExtension
 from testbed.environments import make_venv, uv_install
 from testbed.index import Server, serve
 from tests.kernel import conftest as kernels
 from tests.kernel.test_three_way import default_index
-from tests.server.attach_lab import Fetch, Notebook, Notebooks, until
+from tests.server.attach_lab import Notebook, Notebooks, until
 from tests.server.conftest import Rest
-
-
-@pytest.fixture
-def notebooks(
-    jp_serverapp: ServerApp,
-    extension: PkgmgrExtension,
-    jp_fetch: Fetch,
-    jp_data_dir: Path,
-    jp_asyncio_loop: asyncio.AbstractEventLoop,
-) -> Iterator[Notebooks]:
-    if extension.attacher is None:  # Jupyter starts extensions with its loop, which pytest-jupyter has made
-        start: Any = jp_serverapp.extension_manager.start_all_extensions
-        jp_asyncio_loop.run_until_complete(start())
-    lab = Notebooks(jp_serverapp, extension, jp_fetch, jp_data_dir)
-    yield lab
-    lab.close()
-
 
 kernel_python = kernels.kernel_python
 Add = Callable[[Path], None]
