@@ -28,20 +28,7 @@ from jupyter_pkgmgr.environments import (
     with_channels,
 )
 from jupyter_pkgmgr.inventory import Inventory, Problem, fingerprint, read_inventory
-from jupyter_pkgmgr.lookup import (
-    Details,
-    Hint,
-    Names,
-    NewerVersion,
-    Outdated,
-    PackageVersions,
-    Reasons,
-    SearchAnswer,
-    SearchHit,
-    SettingsInForce,
-    Sources,
-    VersionRow,
-)
+from jupyter_pkgmgr.lookup import Sources
 from jupyter_pkgmgr.model import (
     AdminPolicy,
     Cancellation,
@@ -95,21 +82,10 @@ from jupyter_pkgmgr.transactions import (
 )
 
 __all__ = [
-    "Details",
     "Entry",
-    "Hint",
-    "Names",
-    "NewerVersion",
-    "Outdated",
     "PackageService",
-    "PackageVersions",
-    "Reasons",
     "Result",
-    "SearchAnswer",
-    "SearchHit",
-    "SettingsInForce",
     "UndoPlan",
-    "VersionRow",
     "in_force",
 ]
 
@@ -370,11 +346,11 @@ class PackageService:
         """What is wrong in the environment, each with what mends it; ``files`` has every file's hash checked."""
         return examine(environment, self._owner("doctor"), files=files, cancel=cancel)
 
-    def search(self, environment: Environment, query: str, *, limit: int = 20) -> SearchAnswer:
+    def search(self, environment: Environment, query: str, *, limit: int = 20) -> lookup.SearchAnswer:
         """Look for packages in the channels (in a conda environment) and in the indexes, side by side."""
         return lookup.search(self._sources, self._inventory(environment), query, limit=limit)
 
-    def show(self, environment: Environment, name: str) -> Details:
+    def show(self, environment: Environment, name: str) -> lookup.Details:
         """Everything about one package, installed or not.
 
         Raises
@@ -384,7 +360,9 @@ class PackageService:
         """
         return lookup.show(self._sources, self._inventory(environment), name)
 
-    def versions(self, environment: Environment, name: str, *, ecosystem: Ecosystem | None = None) -> PackageVersions:
+    def versions(
+        self, environment: Environment, name: str, *, ecosystem: Ecosystem | None = None
+    ) -> lookup.PackageVersions:
         """Every version of a package, from where it would come or from the ecosystem that is named; newest first.
 
         Raises
@@ -394,7 +372,7 @@ class PackageService:
         """
         return lookup.list_versions(self._sources, self._inventory(environment), name, ecosystem=ecosystem)
 
-    def outdated(self, environment: Environment, *, cancel: Cancellation | None = None) -> Outdated:
+    def outdated(self, environment: Environment, *, cancel: Cancellation | None = None) -> lookup.Outdated:
         """The installed packages of which a newer version fits this Python and this machine.
 
         What can't be looked up is told in the notes.
@@ -402,11 +380,11 @@ class PackageService:
         inventory = self._inventory(environment)
         return lookup.find_outdated(self._sources, inventory, cancel=cancel or Cancellation())
 
-    def names(self, environment: Environment) -> Names:
+    def names(self, environment: Environment) -> lookup.Names:
         """Every name of a package that can be completed."""
         return lookup.all_names(self._sources, environment)
 
-    def why(self, environment: Environment, name: str) -> Reasons:
+    def why(self, environment: Environment, name: str) -> lookup.Reasons:
         """Who needs a package.
 
         Raises
@@ -419,12 +397,12 @@ class PackageService:
             return replace(reasons, package=replace(reasons.package, requested=False))
         return reasons
 
-    def settings(self, environment: Environment) -> SettingsInForce:
+    def settings(self, environment: Environment) -> lookup.SettingsInForce:
         """Which channels, indexes and engines would be used, and where that was said."""
         found = lookup.settings_in_force(environment, self.policy)
         return replace(found, everything=(*found.everything, *read_limits().in_words()))
 
-    def missing_import(self, environment: Environment, module: str) -> Hint | None:
+    def missing_import(self, environment: Environment, module: str) -> lookup.Hint | None:
         """What to install so that ``import module`` works; ``None`` where nobody knows or it is there already."""
         return lookup.missing_import(self._inventory(environment), module)
 

@@ -12,11 +12,12 @@ from typing import Any
 
 from jupyter_pkgmgr.commands import parse_line
 from jupyter_pkgmgr.inventory import Inventory, Problem
+from jupyter_pkgmgr.lookup import Details, PackageVersions
 from jupyter_pkgmgr.model import SCHEMA, Change, Environment, Outcome, Package, Plan, to_json
 from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.render.parts import change_part, notice_part, package_part, step_part
 from jupyter_pkgmgr.render.rendered import clean
-from jupyter_pkgmgr.service import Details, Entry, PackageVersions
+from jupyter_pkgmgr.service import Entry
 
 from .environments import Known
 from .plans import KeptPlan

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from jupyter_pkgmgr import __version__
+from jupyter_pkgmgr.lookup import Names
 from jupyter_pkgmgr.model import Ecosystem, to_json
-from jupyter_pkgmgr.service import Names
 
 from .documents import (
     details_document,

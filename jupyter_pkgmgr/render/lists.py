@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from jupyter_pkgmgr.inventory import Inventory, Problem
+from jupyter_pkgmgr.lookup import Details, Reasons, SearchAnswer, SettingsInForce
 from jupyter_pkgmgr.model import Ecosystem, Environment, OriginKind, Package, short_location
-from jupyter_pkgmgr.service import Details, Reasons, SearchAnswer, SettingsInForce
 
 from .plans import describe_environment
 from .rendered import Rendered, block, clean, columns, esc, muted, plain, table

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from jupyter_pkgmgr.environments import from_prefix
+from jupyter_pkgmgr.lookup import NewerVersion
 from jupyter_pkgmgr.model import Cancellation, Ecosystem, to_json
 from jupyter_pkgmgr.model.errors import CancelledError, PackageNotFoundError, UsageError
-from jupyter_pkgmgr.service import NewerVersion, PackageService
+from jupyter_pkgmgr.service import PackageService
 from testbed.channel import Channel, PackageSource
 from testbed.content import wheel
 from testbed.index import Server, serve, serve_files

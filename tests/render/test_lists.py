@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from jupyter_pkgmgr.lookup import Details, SearchAnswer, SearchHit
 from jupyter_pkgmgr.model import Ecosystem, Origin, OriginKind, Package
 from jupyter_pkgmgr.render import render_search, render_show
-from jupyter_pkgmgr.service import Details, SearchAnswer, SearchHit
 
 
 def hit(name: str, *, installed: str = "", summary: str = "") -> SearchHit:
