@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from packaging.markers import default_environment
@@ -57,22 +57,37 @@ def dependents(inventory: Inventory, package: Package) -> tuple[Package, ...]:
 
 def requirements(inventory: Inventory, package: Package) -> tuple[Package, ...]:
     """The installed packages that this one needs by name."""
-    if package.ecosystem is Ecosystem.CONDA:
-        return tuple(found for spec in package.depends if (found := inventory.conda(spec_name(spec))))
-    owners = [inventory.distribution(item.name) for item in needed(package.depends, _markers(inventory.environment))]
-    return tuple(owner[0] for owner in owners if owner)
+    found = _needs(inventory, package, "", _markers(inventory.environment))
+    return tuple(other for other, extra in found if not extra)
 
 
-def closure(inventory: Inventory, names: Iterable[str]) -> frozenset[tuple[Ecosystem, str]]:
-    """The keys of the installed packages of these names, and of everything that they need."""
-    pending = [package for name in names for package in inventory.find(name)]
-    found: set[tuple[Ecosystem, str]] = set()
+def closure(inventory: Inventory, roots: Iterable[Package]) -> dict[tuple[Ecosystem, str], Package]:
+    """Some installed packages and all that they need, the extras of their requirements included; by key."""
+    markers = _markers(inventory.environment)
+    found: dict[tuple[Ecosystem, str], Package] = {}
+    followed: set[tuple[tuple[Ecosystem, str], str]] = set()
+    pending = [(package, "") for package in roots]
     while pending:
-        package = pending.pop()
-        if package.key not in found:
-            found.add(package.key)
-            pending += requirements(inventory, package)
-    return frozenset(found)
+        package, extra = pending.pop()
+        if (package.key, extra) not in followed:
+            followed.add((package.key, extra))
+            found[package.key] = package
+            pending += _needs(inventory, package, extra, markers)
+    return found
+
+
+def _needs(
+    inventory: Inventory, package: Package, extra: str, markers: Mapping[str, str]
+) -> Iterator[tuple[Package, str]]:
+    """The installed packages that this one needs with an extra, and each with the extras of them that it needs."""
+    if package.ecosystem is Ecosystem.CONDA:
+        for spec in package.depends:
+            if there := inventory.conda(spec_name(spec)):
+                yield there, ""
+        return
+    for requirement in needed(package.depends, markers, extras=(extra,) if extra else ()):
+        if owner := inventory.distribution(canonicalize_name(requirement.name)):
+            yield from ((owner[0], wanted) for wanted in ("", *requirement.extras))
 
 
 def _check(distribution: Distribution, text: str, inventory: Inventory, markers: dict[str, str]) -> Iterator[Problem]:

@@ -99,10 +99,10 @@ class Inventory:
         found = self.distributions.get(canonicalize_name(name))
         return (found.owner, found.version) if found else None
 
-    def find(self, name: str) -> tuple[Package, ...]:
-        """Every package of this name, in both ecosystems and in every state."""
-        canonical = canonicalize_name(name)
-        return tuple(package for package in self.packages if canonicalize_name(package.name) == canonical)
+    def find(self, *names: str) -> tuple[Package, ...]:
+        """Every package of these names, in both ecosystems and in every state."""
+        wanted = set(map(canonicalize_name, names))
+        return tuple(package for package in self.packages if canonicalize_name(package.name) in wanted)
 
     def conda_owned_distributions(self) -> dict[str, Package]:
         """The conda package behind each Python distribution that conda owns, by canonical name."""
@@ -141,11 +141,11 @@ class Inventory:
 
         return requirements(self, package)
 
-    def closure(self, names: Iterable[str]) -> frozenset[tuple[Ecosystem, str]]:
-        """The keys of the installed packages of these names, and of everything that they need."""
+    def closure(self, roots: Iterable[Package]) -> dict[tuple[Ecosystem, str], Package]:
+        """Some installed packages and all that they need, the extras of their requirements included; by key."""
         from ._dependencies import closure  # noqa: PLC0415  parsing requirements isn't needed to list
 
-        return closure(self, names)
+        return closure(self, roots)
 
     def broken_dependencies(self, about: AbstractSet[str] | None = None) -> tuple[Problem, ...]:
         """Requirements that what is installed doesn't meet, as ``pip check`` sees them, and missing conda depends.

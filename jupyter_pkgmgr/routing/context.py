@@ -29,7 +29,7 @@ from jupyter_pkgmgr.model import (
     short_location,
 )
 
-from .server_packages import closure, server_packages
+from .server_packages import server_packages
 
 __all__ = ["ChannelQuery", "Context", "EngineChoice", "IndexMetadata", "held_by_server"]
 
@@ -108,7 +108,7 @@ class Context:
 
         Without them a plan could saw off the branch that the notebook sits on (DESIGN §5).
         """
-        return frozenset({*self.inventory.closure(KERNEL_ROOTS), *self.held_by_server})
+        return frozenset({*self.inventory.closure(self.inventory.find(*KERNEL_ROOTS)), *self.held_by_server})
 
     @cached_property
     def held_by_server(self) -> dict[tuple[Ecosystem, str], Package]:
@@ -126,5 +126,4 @@ def held_by_server(policy: AdminPolicy, inventory: Inventory) -> dict[tuple[Ecos
     protect = policy.server_environment is ServerEnvironment.PROTECT
     if not (protect and environment.policy(PolicyKind.SERVER)):
         return {}
-    markers = dict(environment.python.markers) if environment.python else {}
-    return closure(inventory, server_packages(inventory), markers)
+    return inventory.closure(server_packages(inventory))

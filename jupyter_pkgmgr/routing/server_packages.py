@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from packaging.utils import canonicalize_name
+from jupyter_pkgmgr.inventory import Inventory
+from jupyter_pkgmgr.model import Package
 
-from jupyter_pkgmgr.environments import spec_name
-from jupyter_pkgmgr.inventory import Inventory, needed
-from jupyter_pkgmgr.model import Ecosystem, Package
-
-__all__ = ["closure", "server_packages"]
+__all__ = ["server_packages"]
 
 _ROOTS = (
     "jupyter-pkgmgr",
@@ -33,12 +30,10 @@ _ROOTS = (
 )
 """Packages that are a Jupyter server, or parts of one that no configuration names."""
 
-_Key = tuple[Ecosystem, str]
-
 
 def server_packages(inventory: Inventory) -> tuple[Package, ...]:
     """The installed packages that a Jupyter server of this environment runs, without what they need."""
-    found = [package for root in _ROOTS for package in inventory.find(root)]
+    found = [*inventory.find(*_ROOTS)]
     for module in _enabled_extensions(inventory.environment.prefix):
         found += inventory.packages_for_import(module)
     for folder in _lab_extensions(inventory.environment.prefix):
@@ -90,31 +85,3 @@ def _json(file: Path) -> Mapping[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def closure(inventory: Inventory, roots: Iterable[Package], markers: Mapping[str, str]) -> dict[_Key, Package]:
-    """Some packages and all that they need, the extras of their requirements included; by key."""
-    found: dict[_Key, Package] = {}
-    followed: set[tuple[_Key, str]] = set()
-    pending = [(package, "") for package in roots]
-    while pending:
-        package, extra = pending.pop()
-        if (package.key, extra) in followed:
-            continue
-        followed.add((package.key, extra))
-        found[package.key] = package
-        pending += _needs(inventory, package, extra, markers)
-    return found
-
-
-def _needs(
-    inventory: Inventory, package: Package, extra: str, markers: Mapping[str, str]
-) -> Iterator[tuple[Package, str]]:
-    if package.ecosystem is Ecosystem.CONDA:
-        for spec in package.depends:
-            if there := inventory.conda(spec_name(spec)):
-                yield there, ""
-        return
-    for requirement in needed(package.depends, markers, extras=(extra,) if extra else ()):
-        if owner := inventory.distribution(canonicalize_name(requirement.name)):
-            yield from ((owner[0], wanted) for wanted in ("", *requirement.extras))

@@ -28,7 +28,7 @@ def stack_at_risk(plan: Plan, before: Inventory, cancel: Cancellation) -> bool:
     """Whether the plan touches what the environment's kernel is made of, and that can be imported now."""
     touched = {package.key for change in plan.changes for package in replaced(change, before)}
     root = _root(before) if touched else None
-    if root is None or touched.isdisjoint(before.closure((root, "python"))):
+    if root is None or touched.isdisjoint(before.closure(before.find(root, "python"))):
         return False
     return not _failure(before.environment, root, cancel)
 
@@ -47,7 +47,7 @@ def check_kernel_stack(plan: Plan, after: Inventory, cancel: Cancellation) -> No
     if root is None:
         return
     if failure := _failure(after.environment, root, cancel):
-        stack = after.closure((root, "python"))
+        stack = after.closure(after.find(root, "python"))
         packages = [change.package for change in plan.changes if change.package.key in stack]
         raise VerificationError(
             f"the kernel could not start any more: {failure}",

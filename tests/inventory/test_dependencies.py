@@ -88,3 +88,15 @@ def test_dependents_ignore_extras_and_other_platforms(venv: Prefix) -> None:
     six = inventory.pypi("six")
     assert six is not None
     assert [package.name for package in inventory.dependents(six)] == ["broken"]
+
+
+def test_all_that_a_package_needs_follows_the_extras_that_are_needed(venv: Prefix) -> None:
+    venv.distribution("top", "1.0", requires=["middle[more]", "absent"])
+    venv.distribution("middle", "1.0", requires=["always", "only-more; extra == 'more'", "not; extra == 'other'"])
+    for name in ("always", "only-more", "not", "beside"):
+        venv.distribution(name, "1.0", requires=["top"] if name == "always" else [])
+    inventory = venv.read()
+    found = inventory.closure(inventory.find("top", "Nowhere"))
+    assert {package.name for package in found.values()} == {"top", "middle", "always", "only-more"}
+    (top,) = inventory.find("top")
+    assert [package.name for package in inventory.requirements(top)] == ["middle"]
