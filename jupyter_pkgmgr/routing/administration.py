@@ -15,7 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 
 from jupyter_pkgmgr import names
-from jupyter_pkgmgr.environments import CondaSettings, spec_name, with_channels
+from jupyter_pkgmgr.environments import CondaSettings, with_channels
 from jupyter_pkgmgr.inventory import Inventory
 from jupyter_pkgmgr.model import (
     AdminPolicy,
