@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from jupyter_pkgmgr.inventory import needed, spec_name
+from jupyter_pkgmgr.environments import spec_name
+from jupyter_pkgmgr.inventory import needed
 from jupyter_pkgmgr.model import Action, Change, Ecosystem, Package, Spec, SpecKind
 
 from .context import Context
