@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ __all__ = ["hint", "run", "verdict"]
 
 
 def run(call: Call) -> ApiResponse:
-    """Have a job carry out what was typed in a kernel.
+    """Have a job carry out what was typed in a kernel, once for each key that the kernel made up.
 
     Also what can't be understood becomes a job: the cell shows its error as any other.
     """
@@ -59,7 +60,14 @@ def run(call: Call) -> ApiResponse:
 
     changes = command is not None and command.request is not None
     facts = replace(job_facts(call, known, JobKind.RUN, title), changes=changes, verbose=is_verbose(typed.line))
+    if body.key is not None:
+        facts = replace(facts, id=_id_of(call, body.key))
     return accepted(call, call.parts.jobs.submit(facts, work))
+
+
+def _id_of(call: Call, key: str) -> str:
+    """The job's id by its key: whoever asks again gets the same job, and no kernel that of another one."""
+    return hashlib.blake2b(f"{call.caller.kernel} {key}".encode(), digest_size=8).hexdigest()
 
 
 def _environment(call: Call, facts: dict[str, Any]) -> Known:

@@ -116,6 +116,8 @@ class RunBody(_Strict):
     cell: Annotated[str, Meta(max_length=500_000)] | None = None
     cwd: Annotated[str, Meta(max_length=4_096)] | None = None
     width: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    key: Annotated[str, Meta(min_length=16, max_length=200)] | None = None
+    """The kernel's name for this very command: sent twice, it is carried out once."""
 
 
 class HintBody(_Strict):

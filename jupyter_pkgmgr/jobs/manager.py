@@ -126,6 +126,8 @@ class JobManager:
     def submit(self, facts: JobFacts, work: Work) -> Job:
         """Have work done as soon as it is its turn.
 
+        A job of this id that is there already is the one that is wanted: whoever got no answer may ask again.
+
         Parameters
         ----------
         work
@@ -138,6 +140,8 @@ class JobManager:
         """
         job = Job(facts)
         with self._lock:
+            if facts.id in self._jobs:
+                return self._jobs[facts.id]
             if self._closed:
                 raise TooManyJobsError("the server is shutting down", reference="shutting-down")
             if self._queued >= self.limits.queued:

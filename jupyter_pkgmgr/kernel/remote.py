@@ -3,6 +3,9 @@
 The interface is that of ``child.Service``. Requests are made in a thread: so an interrupt reaches the cell at
 once, on every system, and never a request that is under way. Where the server can't be reached, or doesn't know
 this kernel any more, the work is done in a child of this kernel, and a line says so.
+
+Nothing is ever done twice. A command is sent with a key that this kernel has made up, and is sent again with the same
+key where there is no answer: the server takes it once. Where it stays unknown what became of it, that is an error.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import html
 import queue
+import secrets
 import threading
 import time
 from typing import Any, Callable, Dict, NoReturn, Tuple
@@ -18,7 +22,7 @@ from . import child
 from .display import MIME
 from .errors import PkgError
 from .interpreter import find_python
-from .transport import Client, ShuttingDownError, UnknownKernelError, UnreachableError
+from .transport import Client, ShuttingDownError, UnansweredError, UnknownKernelError, UnreachableError
 
 __all__ = ["Service"]
 
@@ -27,6 +31,10 @@ WAIT = 25.0
 PATIENCE = 10.0
 """Seconds in which a server that went away may come back."""
 PAUSE = 0.25
+BEGIN = 60.0
+"""Seconds in which a command is sent again, as long as nobody says that it was taken."""
+HARMLESS = frozenset({"doctor", "env", "help", "history", "list", "plan", "search", "show", "why"})
+"""Verbs that may be carried out twice."""
 Show = Callable[[str, Dict[str, Any]], None]
 
 
@@ -60,6 +68,10 @@ class Service:
         job = _Job(self.connection, params)
         try:
             return job.follow(on_display)
+        except UnansweredError as error:
+            if HARMLESS.intersection(params["argv_line"].split()[:1]):
+                return self._run_locally(error, params, on_display)
+            raise _unknown(error) from None
         except UnreachableError as error:
             return self._run_locally(error, params, on_display)
 
@@ -207,12 +219,31 @@ class _Job:
     def _submit(self, client: Client) -> None:
         if self._cancel.is_set():
             raise PkgError("stopped; nothing was changed", reference="cancelled")
-        job = client.call("POST", f"kernels/{self._kernel}/run", self._params)
+        job = self._begin(client)
         with self._lock:
             self._id = str(job["id"])
             cancelled = self._cancel.is_set()
         if cancelled:
             self._send_cancel()
+
+    def _begin(self, client: Client) -> Any:
+        """Have the server take the command, once. Whatever it says after a first silence, that may have begun it."""
+        body = {**self._params, "key": secrets.token_hex(16)}
+        silence: UnansweredError | None = None
+        deadline = time.monotonic() + BEGIN
+        while True:
+            try:
+                return client.call("POST", f"kernels/{self._kernel}/run", body)
+            except UnansweredError as error:
+                silence = error
+            except UnreachableError as error:
+                if silence is None:
+                    raise
+                silence = UnansweredError(str(error))
+                if isinstance(error, (ShuttingDownError, UnknownKernelError)):
+                    raise silence from None
+            if self._stop.wait(PAUSE) or time.monotonic() > deadline:
+                raise silence
 
     def _read(self, client: Client) -> None:
         """Hand on event after event, until the job has ended or nobody waits."""
@@ -243,6 +274,15 @@ def _last_word(job: Dict[str, Any]) -> Any:
     if job["error"]:
         return {"type": "error", "error": job["error"]}
     return {"type": "result", "result": job["result"]}
+
+
+def _unknown(error: UnansweredError) -> PkgError:
+    return PkgError(
+        f"the Jupyter server may have begun this, or not: {error}",
+        reference="server-silent",
+        note="the command was sent and never answered; it isn't run here, as it could be done twice then",
+        hint="%pkg history shows whether it was done; if not, run it again",
+    )
 
 
 def _gone(error: UnreachableError) -> PkgError:

@@ -21,15 +21,23 @@ from urllib.parse import urlsplit
 
 from .errors import PkgError
 
-__all__ = ["Client", "ShuttingDownError", "UnknownKernelError", "UnreachableError"]
+__all__ = ["Client", "ShuttingDownError", "UnansweredError", "UnknownKernelError", "UnreachableError"]
 
 TIMEOUT = 10.0
 """Seconds for an answer that needs no work; what waits for something says how long."""
 MAX_ANSWER = 32 * 1024**2
 
 
+REFUSALS = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405})
+"""Statuses by which it is certain that nothing was done, whoever answers: no route of ours redirects."""
+
+
 class UnreachableError(Exception):
-    """The server doesn't answer, or somebody else does."""
+    """The server has not done what was asked: nothing could be sent, or it was refused."""
+
+
+class UnansweredError(UnreachableError):
+    """It was sent, and nobody says what became of it: the server may have done it, or may do it yet."""
 
 
 class ShuttingDownError(UnreachableError):
@@ -60,6 +68,8 @@ class Client:
         Raises
         ------
         UnreachableError
+            If nothing could be sent, or nobody there does such things.
+        UnansweredError
             If there is no answer, or not one of ours.
         PkgError
             What the server reported.
@@ -72,10 +82,12 @@ class Client:
             schema = None
         if status == 401:  # noqa: PLR2004  unauthorized: no such token, since the kernel or the server was restarted
             raise UnknownKernelError("the Jupyter server doesn't know this kernel any more")
-        if status == 503:  # noqa: PLR2004  it ends, or whoever stands before it says that it isn't there
-            raise ShuttingDownError("the Jupyter server is shutting down")
-        if schema != 1:
+        if schema != 1 and status in REFUSALS:
             raise UnknownKernelError("the Jupyter server has no package service (any more)")
+        if schema != 1:
+            raise UnansweredError(f"the Jupyter server gave no answer that makes sense (status {status})")
+        if status == 503:  # noqa: PLR2004  unavailable
+            raise ShuttingDownError("the Jupyter server is shutting down")
         if status >= 400:  # noqa: PLR2004  HTTP's errors
             raise PkgError.from_json(document.get("error") or {})
         return document
@@ -87,27 +99,25 @@ class Client:
             self._open = None
 
     def _exchange(self, method: str, path: str, body: str | None, wait: float) -> Tuple[int, bytes]:
+        fresh = self._open is None
         try:
-            fresh = self._open is None
             connection = self._open = self._open or self._connect()
+        except (HTTPException, OSError) as error:
+            raise UnreachableError(f"the Jupyter server can't be reached: {_reason(error)}") from None
+        try:
             if connection.sock is not None:
                 connection.sock.settimeout(TIMEOUT + wait)
-            try:
-                connection.request(method, self._base + path, body, self._headers)
-                response = connection.getresponse()
-            except (HTTPException, OSError):
-                self.close()
-                if fresh or method != "GET":
-                    raise
-                return self._exchange(method, path, body, wait)  # it was closed while nobody used it
-            answer = response.read(MAX_ANSWER)
+            connection.request(method, self._base + path, body, self._headers)
+            response = connection.getresponse()
+            return response.status, response.read(MAX_ANSWER)
         except (HTTPException, OSError) as error:
             self.close()
-            raise UnreachableError(f"the Jupyter server can't be reached: {_reason(error)}") from None
+            if method == "GET" and not fresh:  # it was closed while nobody used it
+                return self._exchange(method, path, body, wait)
+            raise UnansweredError(f"the Jupyter server doesn't answer: {_reason(error)}") from None
         except BaseException:  # an interrupt in the middle: what comes next on this connection is anybody's guess
             self.close()
             raise
-        return response.status, answer
 
     def _connect(self) -> HTTPConnection:
         parts = urlsplit(self._where["url"])

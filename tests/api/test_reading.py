@@ -157,7 +157,9 @@ def test_what_a_package_says_of_itself_is_cleaned(
 def test_a_command_of_a_kernel(as_kernel: Client, venv_user: User) -> None:
     facts = facts_of(venv_user)
     body = {"argv_line": "install tb-alpha==1.0", "facts": facts, "cell": None, "cwd": str(venv_user.base), "width": 80}
+    body["key"] = "k" * 32
     begun = as_kernel.post(f"kernels/{KERNEL}/run", body)
+    assert as_kernel.post(f"kernels/{KERNEL}/run", body)["id"] == begun["id"], "the same command, sent again"
     assert (begun["kind"], begun["kernel"], begun["title"]) == ("run", KERNEL, "%pkg install tb-alpha==1.0")
     job, events = as_kernel.follow(begun["id"])
     displays = {event["key"]: event["data"] for event in events if event["type"] == "display"}

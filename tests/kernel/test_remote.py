@@ -186,9 +186,7 @@ def test_without_the_server_the_kernel_does_the_work_and_says_so(
         assert shown[0][1][MIME]["part"] == "message"
 
 
-@pytest.mark.parametrize(
-    "answer", [(404, "<html>Not found</html>"), (200, "[]"), (200, {"schema": 99}), (500, ""), (302, "")]
-)
+@pytest.mark.parametrize("answer", [(404, "<html>Not found</html>"), (405, ""), (403, "{}"), (302, "")])
 def test_a_server_that_is_not_ours_any_more_is_asked_once(
     answer: tuple[int, Any], server: ScriptedServer, run: Run, shown: Shown
 ) -> None:
@@ -199,6 +197,81 @@ def test_a_server_that_is_not_ours_any_more_is_asked_once(
     run()
     assert texts(shown)[0] == "plan 1"
     assert len(server.asked) == 1
+
+
+@pytest.fixture
+def silent(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
+    """A server that takes commands and answers none until the test has ended."""
+    monkeypatch.setattr(transport, "TIMEOUT", 0.2)
+    monkeypatch.setattr(remote, "BEGIN", 1.0)
+    ended = threading.Event()
+
+    def keep() -> None:
+        ended.wait(60)
+
+    server.answers["POST", "kernels/k1/run"] = keep
+    yield server
+    ended.set()
+
+
+def keys(server: ScriptedServer) -> list[str]:
+    return [body["key"] for method, path, body in server.asked if (method, path) == ("POST", "kernels/k1/run")]
+
+
+def test_what_a_silent_server_may_have_begun_is_never_done_here(silent: ScriptedServer, run: Run, shown: Shown) -> None:
+    with pytest.raises(PkgError, match="may have begun this, or not") as caught:
+        run("undo")
+    assert caught.value.reference == "server-silent"
+    assert "%pkg history" in str(caught.value.hint)
+    assert shown == []
+    assert len(keys(silent)) > 1
+    assert len(set(keys(silent))) == 1, "the server can tell that it is the same command"
+
+
+def test_what_only_looks_is_done_here_where_the_server_is_silent(
+    silent: ScriptedServer, run: Run, shown: Shown
+) -> None:
+    assert run("history")[0]["exit"] == 0
+    assert texts(shown)[0].startswith("the Jupyter server doesn't answer: ")
+    assert keys(silent)
+
+
+def test_a_slow_server_is_asked_again_and_does_it(silent: ScriptedServer, run: Run, shown: Shown) -> None:
+    keep = silent.answers["POST", "kernels/k1/run"]
+
+    def answer_late() -> tuple[int, Any] | None:
+        return (202, {"schema": 1, "id": "j1"}) if len(keys(silent)) > 1 else keep()
+
+    silent.answers["POST", "kernels/k1/run"] = answer_late
+    silent.tell("result", result=RESULT)
+    assert run("install six") == ({**RESULT, "job": "j1"}, False)
+    assert shown == []
+
+
+@pytest.mark.parametrize("then", [(401, {"schema": 1}), (503, {"schema": 1}), (404, "")])
+def test_a_refusal_after_a_silence_tells_nothing_of_the_first_time(
+    then: tuple[int, Any], silent: ScriptedServer, run: Run, shown: Shown
+) -> None:
+    keep = silent.answers["POST", "kernels/k1/run"]
+    silent.answers["POST", "kernels/k1/run"] = lambda: then if len(keys(silent)) > 1 else keep()
+    with pytest.raises(PkgError) as caught:
+        run("undo")
+    assert (caught.value.reference, shown) == ("server-silent", [])
+
+
+@pytest.mark.parametrize("answer", [(200, "[]"), (200, {"schema": 99}), (500, ""), (502, "<html>"), (503, "<html>")])
+def test_an_answer_that_makes_no_sense_is_none(
+    answer: tuple[int, Any], silent: ScriptedServer, run: Run, shown: Shown
+) -> None:
+    silent.answers["POST", "kernels/k1/run"] = lambda: answer
+    with pytest.raises(PkgError) as caught:
+        run("undo")
+    assert (caught.value.reference, shown) == ("server-silent", [])
+    asked = len(keys(silent))
+    with pytest.raises(PkgError):
+        run("undo")
+    assert len(keys(silent)) > asked, "it may make sense again later"
+    assert len(set(keys(silent))) == 2
 
 
 def test_a_server_that_ends_is_no_server(server: ScriptedServer, run: Run, shown: Shown) -> None:
