@@ -15,6 +15,9 @@ Protocol 1. The child's first line is ``{"protocol": 1, "version": "…"}``. The
 - child: ``{"id": 1, "result": {…}}`` or ``{"id": 1, "error": {…}}``, once, last; of ``api`` the result is
   ``{"status", "body", "headers"}``, whatever the status
 
+``JUPYTER_PKGMGR_LIMITS``, where it is set, is a JSON object ``{"policy": fields of AdminPolicy, "server": prefix of
+the server's environment or null}``: what came with a server's attachment binds its kernels here, too.
+
 It ends when stdin does, which is when the kernel ends, or on SIGTERM; what runs then is cancelled and waited for.
 """
 
@@ -28,11 +31,14 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
+
+import msgspec
 
 from jupyter_pkgmgr import __version__
 from jupyter_pkgmgr.environments import KernelFacts, from_kernel
-from jupyter_pkgmgr.model import Cancellation, to_json
+from jupyter_pkgmgr.model import AdminPolicy, Cancellation, Environment, to_json
 from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.render import Rendered, render_error
 from jupyter_pkgmgr.service import PackageService
@@ -52,8 +58,9 @@ LAST_WORDS = 15.0
 class _Peer:
     """One kernel on the other end of the pipes."""
 
-    def __init__(self, service: PackageService, output: TextIO) -> None:
+    def __init__(self, service: PackageService, output: TextIO, *, server: Path | None = None) -> None:
         self._service = service
+        self._server = server
         self._output = output
         self._lock = threading.Lock()
         self._running: dict[int, tuple[Cancellation, threading.Thread]] = {}
@@ -130,17 +137,17 @@ class _Peer:
         def show_data(key: str, data: dict[str, Any]) -> None:
             self.send({"id": number, "display": {"key": key, "data": data}})
 
-        environment = from_kernel(KernelFacts.from_json(params["facts"]))
+        environment = self._environment(params)
         result, _ = run_typed(self._service, environment, command, show=show, show_json=show_data, cancel=cancel)
         document: dict[str, Any] = to_json(result)
         return document
 
     def _hint(self, _number: int, params: Mapping[str, Any], _cancel: Cancellation) -> dict[str, Any] | None:
-        environment = from_kernel(KernelFacts.from_json(params["facts"]))
+        environment = self._environment(params)
         return hint_document(self._service, environment, str(params["module"]))
 
     def _verdict(self, _number: int, params: Mapping[str, Any], _cancel: Cancellation) -> dict[str, Any]:
-        environment = from_kernel(KernelFacts.from_json(params["facts"]))
+        environment = self._environment(params)
         modules = [str(name) for name in params.get("modules") or ()]
         self._service.record_verdict(
             environment, str(params["transaction"]), level=str(params["level"]), modules=modules
@@ -152,8 +159,11 @@ class _Peer:
             if self._tunnel is None:
                 from jupyter_pkgmgr.api import Tunnel  # noqa: PLC0415  few notebooks open a panel, many use %pkg
 
-                self._tunnel = Tunnel(self._service)
+                self._tunnel = Tunnel(self._service, server=self._server)
         return self._tunnel.ask(params)
+
+    def _environment(self, params: Mapping[str, Any]) -> Environment:
+        return from_kernel(KernelFacts.from_json(params["facts"]), server=self._server)
 
 
 def _take(peer: _Peer, line: bytes) -> None:
@@ -164,13 +174,21 @@ def _take(peer: _Peer, line: bytes) -> None:
         print(f"not understood: {type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201  kept by the kernel
 
 
+class _Limits(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What came with the attachment."""
+
+    policy: AdminPolicy = AdminPolicy()
+    server: str | None = None
+
+
 def main() -> None:
     """Speak the protocol until stdin ends."""
     # What a library prints must not get between the messages: stdout becomes stderr for everybody else.
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    with PackageService(face="%pkg") as service:
-        peer = _Peer(service, output)
+    limits = msgspec.json.decode(os.environ.pop("JUPYTER_PKGMGR_LIMITS", "{}"), type=_Limits)
+    with PackageService(face="%pkg", policy=limits.policy) as service:
+        peer = _Peer(service, output, server=Path(limits.server) if limits.server else None)
         peer.send({"protocol": PROTOCOL, "version": __version__})
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:

@@ -57,9 +57,22 @@ class Child:
 
 
 @pytest.fixture
+def limits() -> dict[str, Any]:
+    """What came with the attachment; tests override this."""
+    return {}
+
+
+@pytest.fixture
 def child(
-    clean_settings: Path, venv_python: Path, index_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clean_settings: Path,
+    venv_python: Path,
+    index_server: Server,
+    tmp_path: Path,
+    limits: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Child]:
+    if limits:
+        monkeypatch.setenv("JUPYTER_PKGMGR_LIMITS", json.dumps(limits))
     monkeypatch.setenv("PIP_INDEX_URL", index_server.index_url)
     monkeypatch.setenv("XDG_CACHE_HOME", str(clean_settings / "cache"))
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
@@ -253,6 +266,29 @@ def follow(child: Child, job: str) -> dict[str, Any]:
         if page["job"]["ended"]:
             ended: dict[str, Any] = page["job"]
             return ended
+
+
+@pytest.mark.parametrize("limits", [{"policy": {"read_only": True}, "server": None}])
+def test_what_an_administrator_allows_binds_the_child(child: Child) -> None:
+    child.run(1, "install tb-pure")
+    assert child.answer()["error"]["reference"] == "read-only-policy"
+    assert ask(child, 2, "GET", "settings", facts=child.facts)["body"]["policy"]["read_only"] is True
+    environment = ask(child, 3, "GET", "environments")["body"]["environments"][0]["id"]
+    job = ask(child, 4, "POST", f"environments/{environment}/plans", {"command": "install tb-pure"})["body"]
+    ended = follow(child, job["id"])
+    assert ended["error"]["reference"] == "read-only-policy"
+
+
+@pytest.mark.parametrize("limits", [{"policy": {"server_environment": "read-only"}, "server": "of the kernel"}])
+def test_the_servers_environment_is_protected_from_the_child_too(
+    limits: dict[str, Any], venv_python: Path, request: pytest.FixtureRequest
+) -> None:
+    limits["server"] = str(venv_python.parents[1])
+    child: Child = request.getfixturevalue("child")
+    child.run(1, "install tb-pure")
+    assert child.answer()["error"]["reference"] == "read-only-policy"
+    settings = ask(child, 2, "GET", "settings", facts=child.facts)["body"]
+    assert ask(child, 3, "GET", "environments")["body"]["environments"][0]["id"] == settings["server"]["environment"]
 
 
 @pytest.mark.parametrize(

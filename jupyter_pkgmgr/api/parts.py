@@ -87,10 +87,14 @@ class Call:
         ForbiddenError
             If it does.
         """
-        if self.caller.kernel is not None and environment != self.caller.environment:
+        if not self.opens(environment):
             raise ForbiddenError(
                 "this kernel's token opens its own environment only", hint="%pkg env shows which one that is"
             )
+
+    def opens(self, environment: str) -> bool:
+        """Whether the caller may see an environment."""
+        return self.caller.kernel is None or environment == self.caller.environment
 
     def service(self, job: str = "") -> PackageService:
         """The service, working for this caller."""

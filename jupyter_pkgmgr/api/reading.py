@@ -104,11 +104,14 @@ def kernel(call: Call) -> ApiResponse:
 
 
 def environments(call: Call) -> ApiResponse:
-    """Every environment that can be named, the server's own first."""
+    """Every environment that can be named, the server's own first; to a kernel only its own."""
     parts = call.parts
-    notes = parts.host.discover()
-    own = parts.environments.id_of(parts.environments.server) if parts.environments.server else ""
-    known = sorted(parts.environments.known(), key=lambda item: item.id != own)
+    if call.caller.kernel is None:
+        notes = parts.host.discover()
+        own = parts.environments.id_of(parts.environments.server) if parts.environments.server else ""
+        known = sorted(parts.environments.known(), key=lambda item: item.id != own)
+    else:
+        notes, known = (), [parts.find(call.caller.environment or "")]
     running = parts.host.kernels()
     shown = [
         environment_document(item, kernels=[kernel.id for kernel in running if kernel.environment == item.id])

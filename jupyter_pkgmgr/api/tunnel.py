@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -40,10 +41,16 @@ class _Message(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Tunnel:
-    """Hands messages on to an API of its own. Thread-safe."""
+    """Hands messages on to an API of its own. Thread-safe.
 
-    def __init__(self, service: PackageService) -> None:
-        self._environments = Environments(secrets.token_bytes(32))  # ids need not outlive this process
+    Parameters
+    ----------
+    server
+        ``sys.prefix`` of the server that attached the kernel, if one did.
+    """
+
+    def __init__(self, service: PackageService, *, server: Path | None = None) -> None:
+        self._environments = Environments(secrets.token_bytes(32), server=server)  # ids need not outlive this process
         self._jobs = JobManager()
         self._api = Api(
             Parts(service=service, jobs=self._jobs, environments=self._environments, plans=Plans(), host=Alone())
@@ -58,7 +65,7 @@ class Tunnel:
         try:
             asked = msgspec.convert(message, _Message)
             if asked.facts is not None:
-                self._environments.register(from_kernel(read_facts(asked.facts)))
+                self._environments.register(from_kernel(read_facts(asked.facts), server=self._environments.server))
         except msgspec.ValidationError as error:
             return error_response(BadRequestError(f"the message isn't as documented: {error}"))
         except PkgError as error:

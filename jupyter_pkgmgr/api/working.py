@@ -144,7 +144,7 @@ def doctor(call: Call) -> ApiResponse:
 
 
 def jobs(call: Call) -> ApiResponse:
-    """The jobs, newest first."""
+    """The jobs, newest first; to a kernel only those of its environment."""
     environment = text(call.request.query, "environment")
     state = text(call.request.query, "state")
     if state not in ("", *JobState):
@@ -153,7 +153,7 @@ def jobs(call: Call) -> ApiResponse:
     found = [
         _shown(call, job, position=positions.get(job.id, 0))
         for job in call.parts.jobs.all()
-        if environment in ("", job.facts.environment) and state in ("", job.state)
+        if environment in ("", job.facts.environment) and state in ("", job.state) and call.opens(job.facts.environment)
     ]
     return ApiResponse(body=document(jobs=found))
 

@@ -14,7 +14,12 @@ _faces: dict[int, Face] = {}
 """The face of each shell, by ``id``: a process has one shell, but tests and embedded shells have more."""
 
 
-def load(ipython: Any, python: str | None = None, connection: dict[str, Any] | None = None) -> None:
+def load(
+    ipython: Any,
+    python: str | None = None,
+    connection: dict[str, Any] | None = None,
+    limits: dict[str, Any] | None = None,
+) -> None:
     """Register ``%pkg``, ``%%pkg`` and the missing-import help in a shell.
 
     Loading again changes nothing but the interpreter and the connection, where they are given.
@@ -27,6 +32,8 @@ def load(ipython: Any, python: str | None = None, connection: dict[str, Any] | N
         The interpreter that runs the service; without it, it is looked for when it is needed.
     connection
         How to reach the server that does the work: see ``remote.py``. Without it the work is done in a child.
+    limits
+        What the server's administrator allows, and where the server lives, for the child: see ``child.py``.
     """
     face = _faces.get(id(ipython))
     if face is None:
@@ -38,6 +45,8 @@ def load(ipython: Any, python: str | None = None, connection: dict[str, Any] | N
         face.python = python
     if connection:
         face.connection = connection
+    if limits:
+        face.limits = limits
 
 
 def unload(ipython: Any) -> None:
@@ -89,6 +98,7 @@ class Face:
         self._shell = shell
         self.python: str | None = None
         self.connection: dict[str, Any] | None = None
+        self.limits: dict[str, Any] | None = None
         self._magic: Any = None
         self._import_help: Any = None
         self._notices: Any = None
@@ -150,5 +160,5 @@ class Face:
             from .magic import PkgMagic  # noqa: PLC0415  on first use
 
             self._magic = PkgMagic(self._shell)
-        self._magic.reach(self.python, self.connection)
+        self._magic.reach(self.python, self.connection, self.limits)
         return self._magic

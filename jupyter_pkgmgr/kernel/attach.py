@@ -19,7 +19,9 @@ MODULES = 1000
 """So many names of loaded modules are told."""
 
 
-def source(python: str | None = None, connection: dict[str, Any] | None = None) -> str:
+def source(
+    python: str | None = None, connection: dict[str, Any] | None = None, limits: dict[str, Any] | None = None
+) -> str:
     """The expression that attaches; it binds no name and uses none that a user may have taken.
 
     Its value is displayed as ``application/json`` (see :func:`main`), or is ``None`` where this file can't be
@@ -32,6 +34,8 @@ def source(python: str | None = None, connection: dict[str, Any] | None = None) 
         needed.
     connection
         How to reach the server: see ``remote.py``.
+    limits
+        What the administrator allows where the server can't do the work: see ``child.py``.
     """
     path = os.path.abspath(__file__)
     name = PACKAGE + ".kernel.attach"
@@ -40,6 +44,7 @@ def source(python: str | None = None, connection: dict[str, Any] | None = None) 
         "__file__": path,
         "PYTHON": python,
         "CONNECTION": connection,
+        "LIMITS": limits,
         "HOME": _home(path),
     }
     loader = f"__import__('importlib.machinery', {{}}, {{}}, ['x']).SourceFileLoader({name!r}, {path!r})"
@@ -47,7 +52,13 @@ def source(python: str | None = None, connection: dict[str, Any] | None = None) 
     return f"(lambda names: {run} if __import__('os').path.isfile({path!r}) else None)({names!r})"
 
 
-def attach(ipython: Any, folder: str, python: str | None = None, connection: dict[str, Any] | None = None) -> None:
+def attach(
+    ipython: Any,
+    folder: str,
+    python: str | None = None,
+    connection: dict[str, Any] | None = None,
+    limits: dict[str, Any] | None = None,
+) -> None:
     """Load the package of ``folder`` under its true name, and its magics into the shell.
 
     A package of that name that is loaded already stays, so attaching twice is harmless.
@@ -55,7 +66,7 @@ def attach(ipython: Any, folder: str, python: str | None = None, connection: dic
     if PACKAGE not in sys.modules:
         _import(folder)
     __import__(PACKAGE + ".kernel")
-    sys.modules[PACKAGE + ".kernel"].load(ipython, python, connection)
+    sys.modules[PACKAGE + ".kernel"].load(ipython, python, connection, limits)
 
 
 def _import(folder: str) -> None:
@@ -95,7 +106,12 @@ def _away(home: dict[str, str]) -> str:
     return "" if here["file"] == home["file"] else "it sees other files than the server"
 
 
-def main(python: str | None, connection: dict[str, Any] | None, home: dict[str, str] | None) -> Any:
+def main(
+    python: str | None,
+    connection: dict[str, Any] | None,
+    home: dict[str, str] | None,
+    limits: dict[str, Any] | None = None,
+) -> Any:
     """Attach to the shell of this process, and tell of it.
 
     Returns
@@ -108,7 +124,10 @@ def main(python: str | None, connection: dict[str, Any] | None, home: dict[str, 
 
     away = _away(home) if home else ""
     folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    attach(get_ipython(), folder, None if away else python, None if away else connection)
+    if away:  # what is allowed is so everywhere; a folder of the server's machine is another one here
+        python = connection = None
+        limits = {**limits, "server": None} if limits else None
+    attach(get_ipython(), folder, python, connection, limits)
     from jupyter_pkgmgr.kernel import Answer, facts  # noqa: PLC0415  what was loaded just now
 
     tops = {name.partition(".")[0] for name in list(sys.modules) if not name.startswith("_")}
@@ -119,4 +138,5 @@ def main(python: str | None, connection: dict[str, Any] | None, home: dict[str, 
 
 
 if __name__ == "__main__":
-    ANSWER = main(globals().get("PYTHON"), globals().get("CONNECTION"), globals().get("HOME"))
+    found = globals().get
+    ANSWER = main(found("PYTHON"), found("CONNECTION"), found("HOME"), found("LIMITS"))

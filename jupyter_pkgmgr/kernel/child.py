@@ -40,6 +40,8 @@ CANCEL_TIMEOUT = 15.0
 EXIT_TIMEOUT = 1.0
 """Seconds that an idle child gets to end, at the kernel's own end."""
 STDERR_LINES = 40
+LIMITS = "JUPYTER_PKGMGR_LIMITS"
+"""The child's variable with what came beside the connection; other users can't read it, unlike arguments."""
 
 
 class Service:
@@ -47,6 +49,8 @@ class Service:
 
     def __init__(self, python: str | None = None) -> None:
         self.python = python
+        self.limits: dict[str, Any] | None = None
+        """What a server's administrator allows, and where that server lives: ``{"policy", "server"}``."""
         self._child: _Child | None = None
         self._lock = threading.Lock()
         atexit.register(self.close)
@@ -139,7 +143,7 @@ class Service:
     def _start(self) -> _Child:
         with self._lock:
             if self._child is None or not self._child.usable:
-                self._child = _Child(find_python(self.python))
+                self._child = _Child(find_python(self.python), self.limits)
             return self._child
 
     def _give_up(self, message: str) -> NoReturn:
@@ -180,7 +184,7 @@ class _Request:
 class _Child:
     """One child process, with a thread for each of its outputs."""
 
-    def __init__(self, python: str) -> None:
+    def __init__(self, python: str, limits: dict[str, Any] | None = None) -> None:
         self._python = python
         self._owner = os.getpid()
         self._numbers = itertools.count(1)
@@ -190,7 +194,7 @@ class _Child:
         self._problem: str | None = None
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self.waiting: dict[int, queue.SimpleQueue[dict[str, Any] | None]] = {}
-        self._process = _popen([python, "-P", "-X", "utf8", "-m", "jupyter_pkgmgr.stdio"])
+        self._process = _popen([python, "-P", "-X", "utf8", "-m", "jupyter_pkgmgr.stdio"], limits)
         self._readers = [
             threading.Thread(target=target, name="jupyter_pkgmgr", daemon=True)
             for target in (self._read_stdout, self._read_stderr)
@@ -348,13 +352,15 @@ class _Child:
             self._stderr.extend(line.decode("utf-8", errors="replace").rstrip() for line in lines)
 
 
-def _popen(argv: list[str]) -> subprocess.Popen[bytes]:
+def _popen(argv: list[str], limits: dict[str, Any] | None) -> subprocess.Popen[bytes]:
     """Start it, without anything of this kernel's Python in its process environment."""
     environment = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("PYTHON") and name != "__PYVENV_LAUNCHER__"
     }
+    if limits:
+        environment[LIMITS] = json.dumps(limits)
     options: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
-from typing import Any
+from typing import Any, Callable, Dict
 
 from . import facts, search_path, verdict
 from .changes import Changes
@@ -31,9 +31,11 @@ class PkgMagic:
         self._server: Any = None
         self.service: Any = self._child
 
-    def reach(self, python: str | None, connection: dict[str, Any] | None) -> None:
-        """Say which interpreter runs the service, and where a server does that instead."""
-        self._child.python = python
+    def reach(
+        self, python: str | None, connection: dict[str, Any] | None, limits: dict[str, Any] | None = None
+    ) -> None:
+        """Say which interpreter runs the service and within what limits, and where a server does that instead."""
+        self._child.python, self._child.limits = python, limits
         if connection is not None and (self._server is None or self._server.connection is not connection):
             from .remote import Service as Server  # noqa: PLC0415  only where there is one
 
@@ -72,11 +74,16 @@ class PkgMagic:
         from jupyter_pkgmgr.widget import PackagePanel  # noqa: PLC0415  on first use
 
         try:
-            panel = PackagePanel(lambda request: self._child.api({**request, "facts": facts.collect()}))
+            panel = PackagePanel(self.panel_service())
         except (FileNotFoundError, ImportError) as error:
             raise PkgError(str(error), reference="no-front-end", hint="%pkg list") from None
         self.shell.display_pub.publish(data=panel._repr_mimebundle_(), metadata={})
         self._panels.append(panel)
+
+    def panel_service(self) -> Callable[[Dict[str, Any]], Dict[str, Any]]:
+        """Who answers a panel, as long as it is shown: the ids that it holds mean nothing to anybody else."""
+        service = self._server if self._server is not None and self._server.reaches() else self._child
+        return lambda request: service.api({**request, "facts": facts.collect()})  # type: ignore[no-any-return]
 
     def hint(self, module: str, timeout: float) -> dict[str, Any] | None:
         """What the service knows about a module that can't be imported."""

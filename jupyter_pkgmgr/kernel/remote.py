@@ -17,6 +17,7 @@ import secrets
 import threading
 import time
 from typing import Any, Callable, Dict, NoReturn, Tuple
+from urllib.parse import urlencode
 
 from . import child
 from .display import MIME
@@ -110,6 +111,30 @@ class Service:
                 client.call("POST", f"kernels/{self.kernel}/verdict", body)
 
         _start(tell)
+
+    def reaches(self) -> bool:
+        """Whether the server knows this kernel, and answers."""
+        with contextlib.closing(Client(self.connection)) as client:
+            try:
+                client.call("GET", f"kernels/{self.kernel}")
+            except (UnreachableError, PkgError):
+                return False
+        return True
+
+    def api(self, params: Dict[str, Any]) -> Dict[str, Any]:
+        """Ask the REST API in this kernel's name: ``{"status", "body", "headers"}``, whatever the status."""
+        query = params.get("query") or {}
+        path = f"{params['path']}?{urlencode(query)}" if query else params["path"]
+        kept = {name: text for name, text in (params.get("headers") or {}).items() if name.lower() == "if-none-match"}
+        wait = float(query.get("wait") or 0)
+        with contextlib.closing(Client(self.connection)) as client:
+            try:
+                status, body, headers = client.ask(params["method"], path, params.get("body"), headers=kept, wait=wait)
+            except UnreachableError as error:
+                raise PkgError(
+                    str(error), reference="server-unreachable", hint="%pkg panel shows a new panel when it is back"
+                ) from None
+        return {"status": status, "body": body, "headers": headers}
 
     def close(self) -> None:
         """Let the child end, if there was need of one. A job belongs to the server and goes on."""

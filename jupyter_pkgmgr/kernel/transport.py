@@ -16,7 +16,7 @@ import json
 import socket
 import ssl
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Mapping, Tuple
 from urllib.parse import urlsplit
 
 from .errors import PkgError
@@ -74,7 +74,27 @@ class Client:
         PkgError
             What the server reported.
         """
-        status, answer = self._exchange(method, path, None if body is None else json.dumps(body), wait)
+        status, document, _ = self.ask(method, path, body, wait=wait)
+        if status == 503:  # noqa: PLR2004  unavailable
+            raise ShuttingDownError("the Jupyter server is shutting down")
+        if status >= 400:  # noqa: PLR2004  HTTP's errors
+            raise PkgError.from_json(document.get("error") or {})
+        return document
+
+    def ask(
+        self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None, wait: float = 0.0
+    ) -> Tuple[int, Any, Dict[str, str]]:
+        """Ask, and return the answer whatever it is, as long as it is one of ours: status, document and headers.
+
+        Raises
+        ------
+        UnreachableError, UnansweredError
+            As :meth:`call`.
+        """
+        sent = None if body is None else json.dumps(body)
+        status, answer, told = self._exchange(method, path, sent, {**(headers or {}), **self._headers}, wait)
+        if status == 304:  # noqa: PLR2004  not modified: who asked has the document
+            return status, None, told
         try:
             document = json.loads(answer)
             schema = document.get("schema")
@@ -86,11 +106,7 @@ class Client:
             raise UnknownKernelError("the Jupyter server has no package service (any more)")
         if schema != 1:
             raise UnansweredError(f"the Jupyter server gave no answer that makes sense (status {status})")
-        if status == 503:  # noqa: PLR2004  unavailable
-            raise ShuttingDownError("the Jupyter server is shutting down")
-        if status >= 400:  # noqa: PLR2004  HTTP's errors
-            raise PkgError.from_json(document.get("error") or {})
-        return document
+        return status, document, told
 
     def close(self) -> None:
         """Give the connection back."""
@@ -98,7 +114,9 @@ class Client:
             self._open.close()
             self._open = None
 
-    def _exchange(self, method: str, path: str, body: str | None, wait: float) -> Tuple[int, bytes]:
+    def _exchange(
+        self, method: str, path: str, body: str | None, headers: Dict[str, str], wait: float
+    ) -> Tuple[int, bytes, Dict[str, str]]:
         fresh = self._open is None
         try:
             connection = self._open = self._open or self._connect()
@@ -107,13 +125,13 @@ class Client:
         try:
             if connection.sock is not None:
                 connection.sock.settimeout(TIMEOUT + wait)
-            connection.request(method, self._base + path, body, self._headers)
+            connection.request(method, self._base + path, body, headers)
             response = connection.getresponse()
-            return response.status, response.read(MAX_ANSWER)
+            return response.status, response.read(MAX_ANSWER), dict(response.getheaders())
         except (HTTPException, OSError) as error:
             self.close()
             if method == "GET" and not fresh:  # it was closed while nobody used it
-                return self._exchange(method, path, body, wait)
+                return self._exchange(method, path, body, headers, wait)
             raise UnansweredError(f"the Jupyter server doesn't answer: {_reason(error)}") from None
         except BaseException:  # an interrupt in the middle: what comes next on this connection is anybody's guess
             self.close()

@@ -47,11 +47,13 @@ _MATTERS = re.compile(r"\.(py|pyc|pyd|dll|dylib)$|\.so(\.[\d.]+)?$|[/\\](lab|nb)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachSettings:
-    """Which kernels are attached."""
+    """Which kernels are attached, and what they are told beside the connection."""
 
     enabled: bool = True
     except_kernelspecs: tuple[str, ...] = ()
     """Patterns of kernelspec names that are left alone."""
+    limits: dict[str, Any] | None = None
+    """What binds a kernel that does the work itself: ``{"policy", "server"}``, see ``stdio.py``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,7 @@ class Attacher:
         token = self._tokens.make(kernel)
         state, facts = Attachment.FAILED, None
         try:
-            answer = await ask(manager, _expression(self._connection(kernel, token)))
+            answer = await ask(manager, _expression(self._connection(kernel, token), self._settings.limits))
             state, why, facts = await _take(answer)
         except NoAnswerError as error:
             state, why, facts = _unable(str(error))
@@ -277,10 +279,10 @@ class Attacher:
 _THERE = "%load_ext jupyter_pkgmgr in it makes %pkg work where jupyter_pkgmgr is installed there"
 
 
-def _expression(connection: dict[str, Any] | None) -> str:
+def _expression(connection: dict[str, Any] | None, limits: dict[str, Any] | None) -> str:
     """What the kernel evaluates; one that is too old to read our files says so instead."""
     old = f"__import__('sys').version_info < {MINIMUM!r}"
-    return f"'old' if {old} else {source(sys.executable, connection)}"
+    return f"'old' if {old} else {source(sys.executable, connection, limits)}"
 
 
 async def _take(answer: Any) -> tuple[Attachment, str, Mapping[str, Any] | None]:

@@ -34,7 +34,7 @@ from jupyter_pkgmgr.api.api import Api
 from jupyter_pkgmgr.api.parts import Parts
 from jupyter_pkgmgr.api.recovery import Recovery
 from jupyter_pkgmgr.api.routes import Route, find_route
-from jupyter_pkgmgr.jobs import Job, JobListener, JobManager, JobStore, Limits
+from jupyter_pkgmgr.jobs import Job, JobKind, JobListener, JobManager, JobStore, Limits
 from jupyter_pkgmgr.model import Outcome
 from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.service import PackageService
@@ -158,7 +158,8 @@ class Core:
             caller = Caller(user=user, face="panel")
         else:
             environment = await self._environment_of(grant)
-            caller = Caller(user=user, face="%pkg", kernel=grant.kernel, environment=environment)
+            face = "%pkg" if path.startswith("kernels/") else "widget"
+            caller = Caller(user=user, face=face, kernel=grant.kernel, environment=environment)
         document = await self.run(read_body, body)
         return ApiRequest(method=method, path=path, query=query, body=document, headers=headers, caller=caller)
 
@@ -192,7 +193,8 @@ class Core:
         }
 
         heard = functools.partial(self.api.parts.verdicts.add, outcome.transaction)
-        tell = functools.partial(attacher.tell, job.facts.prefix, change, heard=heard, by=job.facts.kernel)
+        by = job.facts.kernel if job.facts.kind is JobKind.RUN else None  # a panel's kernel waits for no result
+        tell = functools.partial(attacher.tell, job.facts.prefix, change, heard=heard, by=by)
         soon(self._loop, tell)
 
     def _tell_soon(self, kernel: KnownKernel) -> None:

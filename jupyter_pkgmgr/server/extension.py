@@ -7,6 +7,7 @@ when the first request wants them.
 from __future__ import annotations
 
 import asyncio
+import sys
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +94,7 @@ class PkgmgrExtension(PolicyTraits, ExtensionApp):
 
     def initialize_settings(self) -> None:
         """Make our events known, so that whoever wants can listen from the beginning; refuse a policy in error now."""
-        if self.limits_users:
+        if self.configured:
             self.policy()
         assert self.serverapp is not None  # noqa: S101  Jupyter has linked us
         assert self.serverapp.event_logger is not None  # noqa: S101  and made it before
@@ -129,7 +130,11 @@ class PkgmgrExtension(PolicyTraits, ExtensionApp):
             registry=self.kernels,
             tokens=self.tokens,
             connection=Reachable(self.serverapp).connection,
-            settings=AttachSettings(enabled=self.attach_kernels, except_kernelspecs=tuple(self.attach_except)),
+            settings=AttachSettings(
+                enabled=self.attach_kernels,
+                except_kernelspecs=tuple(self.attach_except),
+                limits={"policy": self.configured, "server": sys.prefix},
+            ),
             log=self.log,
         )
 

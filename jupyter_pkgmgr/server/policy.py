@@ -73,9 +73,10 @@ class PolicyTraits(HasTraits):
     ).tag(config=True)
 
     @property
-    def limits_users(self) -> bool:
-        """Whether anything of this was configured."""
-        return any(getattr(self, name) != trait.default() for name, trait in self._policy_traits().items())
+    def configured(self) -> dict[str, Any]:
+        """What of this was configured, by name: fields of ``AdminPolicy``, in JSON's terms."""
+        values = {name: (getattr(self, name), trait.default()) for name, trait in self._policy_traits().items()}
+        return {name: value for name, (value, default) in values.items() if value != default}
 
     def policy(self) -> AdminPolicy:
         """All of it as the service takes it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 from jupyter_pkgmgr.kernel.display import MIME
-from testbed.environments import make_venv, uv_install
+from jupyter_pkgmgr.server.extension import PkgmgrExtension
+from testbed.environments import kernelspec, make_venv, uv_install
 from testbed.index import Server, serve
 from tests.kernel import conftest as kernels
 from tests.kernel.test_three_way import default_index
@@ -172,6 +174,70 @@ async def test_an_error_is_as_short_as_ever_and_a_missing_import_named(notebooks
     assert data["text/plain"].endswith("%pkg install opencv-python")
     assert data[MIME]["part"] == "hint"
     assert (data[MIME]["module"], data[MIME]["kernel"]) == ("cv2", notebook.id)
+
+
+PANEL = "next(iter(__import__('jupyter_pkgmgr.kernel').kernel._faces.values()))._ready().panel_service()"
+
+
+async def ask_panel(notebook: Notebook, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    """What a panel inside the notebook is answered."""
+    path, _, query = path.partition("?")
+    request = {"method": method, "path": path, "query": dict(item.split("=") for item in query.split("&") if item)}
+    answer: dict[str, Any] = await notebook.value(f"{PANEL}({ {**request, 'body': body, 'headers': {}}!r})")
+    return answer
+
+
+async def follow_panel(notebook: Notebook, begun: dict[str, Any]) -> dict[str, Any]:
+    """The job that a panel began, when it has ended."""
+    assert begun["status"] == 202, begun["body"]
+    job: dict[str, Any] = begun["body"]
+    while job["ended"] is None:
+        job = (await ask_panel(notebook, "GET", f"jobs/{job['id']}/events?after={job['last']}&wait=20"))["body"]["job"]
+    return job
+
+
+async def test_a_panel_in_a_notebook_is_answered_by_the_server(
+    notebooks: Notebooks, python: Path, rest: Rest, tmp_path: Path
+) -> None:
+    notebook = await ready(notebooks, python)
+    other = make_venv(tmp_path / "other")
+    kernelspec(tmp_path, "other", other)
+    (environment,) = (await ask_panel(notebook, "GET", "environments"))["body"]["environments"]
+    assert environment["prefix"] == str(python.parents[1]), "and no other, though the server knows its own"
+    place = f"environments/{environment['id']}"
+    planned = await follow_panel(
+        notebook, await ask_panel(notebook, "POST", f"{place}/plans", {"command": "install tb-pure"})
+    )
+    done = await follow_panel(notebook, await ask_panel(notebook, "POST", "jobs", {"plan": planned["result"]["plan"]}))
+    assert (done["state"], done["kernel"], done["face"]) == ("succeeded", notebook.id, "widget"), done["error"]
+    assert (await notebook.run("import tb_pure")).status == "ok"
+    assert done["id"] in {job["id"] for job in (await rest.get("jobs")).body["jobs"]}, "other windows see it"
+    elsewhere = await rest.environment(Path(sys.prefix))
+    await rest.plan(elsewhere, "install tb-pure")
+    assert {job["environment"] for job in (await ask_panel(notebook, "GET", "jobs"))["body"]["jobs"]} == {
+        environment["id"]
+    }
+    for path in (f"environments/{elsewhere}/packages", f"environments/{elsewhere}/history", "kernels"):
+        assert (await ask_panel(notebook, "GET", path))["status"] == 403, path
+
+
+@pytest.mark.parametrize("settings", [{"read_only": True}])
+@pytest.mark.parametrize("known", ["known", "forgotten"])
+async def test_the_policy_binds_panel_and_command_with_the_server_and_without(
+    notebooks: Notebooks, python: Path, extension: PkgmgrExtension, known: str
+) -> None:
+    notebook = await ready(notebooks, python)
+    if known == "forgotten":
+        extension.tokens.clear()  # the server knows the kernel no longer, as after a restart
+    assert (await ask_panel(notebook, "GET", "settings"))["body"]["policy"]["read_only"] is True
+    (environment,) = (await ask_panel(notebook, "GET", "environments"))["body"]["environments"]
+    if known == "known":
+        begun = await ask_panel(
+            notebook, "POST", f"environments/{environment['id']}/plans", {"command": "install tb-pure"}
+        )
+        assert (await follow_panel(notebook, begun))["error"]["reference"] == "read-only-policy"
+    typed = await notebook.run("%pkg install tb-pure")
+    assert "allows no changes" in typed.error["evalue"] + "".join(typed.error["traceback"])
 
 
 @pytest.fixture

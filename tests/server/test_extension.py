@@ -75,7 +75,8 @@ def test_every_field_of_the_policy_has_a_setting() -> None:
     traits = PolicyTraits.class_own_traits(config=True)
     assert set(traits) == {field.name for field in dataclasses.fields(AdminPolicy)}
     assert PolicyTraits().policy() == AdminPolicy()
-    assert not PolicyTraits().limits_users
+    assert PolicyTraits().configured == {}
+    assert PolicyTraits(read_only=True).configured == {"read_only": True}
 
 
 @pytest.mark.parametrize("name", ["allow_packages", "allowed_channels", "allowed_indexes"])
