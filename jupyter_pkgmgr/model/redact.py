@@ -6,10 +6,13 @@ import re
 
 __all__ = ["redact"]
 
-_USERINFO = re.compile(r"//[^\s/'\"]+@")  # no scheme before it: that would take quadratic time in a long word
+# An apostrophe may be part of it (RFC 3986, 3.2.1). No scheme before it: that takes quadratic time in a long word.
+_USERINFO = re.compile(r"//[^\s/\"]+@")
 _CONDA_TOKEN = re.compile(r"/t/[^/\s'\"]+")
 _QUERY = re.compile(
-    r"(?P<key>[?&](?:token|api_key|apikey|access_token|password|sig|signature)=)[^&\s'\"#]+", re.IGNORECASE
+    r"(?P<key>[?&;#][\w.%-]{0,60}?(?:token|key|sig|secret|pass|pwd|auth|credential)[\w.%-]{0,60}=)"
+    r"[^&;\s\"#]*[^&;\s\"#',)\]}]",  # a quotation mark around it isn't part of it, one inside is
+    re.IGNORECASE,
 )
 
 
@@ -18,7 +21,7 @@ def redact(text: str) -> str:
 
     Covers ``scheme://user:password@host`` (the whole user part: a bare user name is often a token),
     also where a tool lost the colon (``http//user:password@host`` in a message of conda 26.7),
-    conda's ``/t/TOKEN/`` path segment, and tokens in a query.
+    conda's ``/t/TOKEN/`` path segment, and what a query or a fragment calls a token, a key, a signature, a password…
     """
     text = _USERINFO.sub("//***@", text)
     text = _CONDA_TOKEN.sub("/t/***", text)
