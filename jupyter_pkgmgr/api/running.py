@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from jupyter_pkgmgr.commands import Command
+from jupyter_pkgmgr.commands import VARIABLE_WANTED, Command, with_variables
 from jupyter_pkgmgr.jobs import Job, JobKind
 from jupyter_pkgmgr.model import Environment, Evidence, redact
 from jupyter_pkgmgr.model.errors import PkgError
@@ -39,8 +39,11 @@ def run(call: Call) -> ApiResponse:
     command: Command | None = None
     error: PkgError | None = None
     try:
-        command = typed.parse()
+        with with_variables(body.variables):
+            command = typed.parse()
     except PkgError as reason:
+        if reason.reference == VARIABLE_WANTED:  # the kernel asks again, and tells it
+            raise
         error = reason
 
     def work(job: Job) -> dict[str, Any]:
@@ -107,12 +110,12 @@ def verdict(call: Call) -> ApiResponse:
     said = msgspec.structs.asdict(body.verdict)
     transaction = body.transaction or ""
     if transaction:
-        call.parts.verdicts.add(transaction, name, said)
         call.service().record_verdict(
             call.parts.find(call.caller.environment or "").environment,
             transaction,
             level=body.verdict.level,
             modules=body.verdict.modules,
         )
+        call.parts.verdicts.add(transaction, name, said)  # not before it is sure that this environment has it
     call.parts.host.judged(name, transaction, said)
     return ApiResponse(body=document(**find_kernel(call).to_json()))

@@ -118,6 +118,8 @@ class RunBody(_Strict):
     width: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     key: Annotated[str, Meta(min_length=16, max_length=200)] | None = None
     """The kernel's name for this very command: sent twice, it is carried out once."""
+    variables: dict[Name, Annotated[str, Meta(max_length=100_000)] | None] = {}
+    """Of the kernel's process, as far as a requirements file uses them: the server's own are nobody's business."""
 
 
 class HintBody(_Strict):

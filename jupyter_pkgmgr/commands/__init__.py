@@ -2,6 +2,17 @@
 
 from .help import help_text
 from .parse import Command, parse_arguments, parse_cell, parse_line, refuse_files
+from .requirements import VARIABLE_WANTED, with_variables
 from .together import together
 
-__all__ = ["Command", "help_text", "parse_arguments", "parse_cell", "parse_line", "refuse_files", "together"]
+__all__ = [
+    "VARIABLE_WANTED",
+    "Command",
+    "help_text",
+    "parse_arguments",
+    "parse_cell",
+    "parse_line",
+    "refuse_files",
+    "together",
+    "with_variables",
+]

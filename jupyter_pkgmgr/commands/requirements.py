@@ -5,10 +5,12 @@ Formats: pip's "Requirements File Format" page, and conda's "Creating an environ
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,11 @@ from typing import Any
 from jupyter_pkgmgr.model import Ecosystem, Spec, parse_spec
 from jupyter_pkgmgr.model.errors import InvalidSpecError, UsageError
 
-__all__ = ["Requirements", "read_requirements"]
+__all__ = ["VARIABLE_WANTED", "Requirements", "read_requirements", "with_variables"]
+
+VARIABLE_WANTED = "variable-wanted"
+"""The reference of an error whose context is the name of a variable that :func:`with_variables` lacks."""
+_variables: contextvars.ContextVar[Mapping[str, str | None] | None] = contextvars.ContextVar("variables", default=None)
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z0-9_]+)\}")
@@ -50,6 +56,29 @@ class Requirements:
     channels: list[str] = field(default_factory=list)
     override_channels: bool = False
     pre: bool = False
+
+
+@contextlib.contextmanager
+def with_variables(values: Mapping[str, str | None]) -> Iterator[None]:
+    """Take ``${VARIABLES}`` from here and not from this process, which has other ones than whoever asks.
+
+    ``None`` stands for one that isn't set.
+    """
+    token = _variables.set(values)
+    try:
+        yield
+    finally:
+        _variables.reset(token)
+
+
+def _value_of(variable: re.Match[str]) -> str:
+    """What a variable is; one that isn't set stays as it is written, as in pip."""
+    name, values = variable["name"], _variables.get()
+    if values is None:
+        return os.environ.get(name, variable[0])
+    if name not in values:
+        raise UsageError(f"a requirements file uses {variable[0]}", reference=VARIABLE_WANTED, context=(name,))
+    return values[name] or variable[0]
 
 
 def read_requirements(path: Path) -> Requirements:
@@ -90,7 +119,7 @@ def _logical_lines(path: Path) -> Iterator[tuple[int, str]]:
         line = _COMMENT.sub("", pending + raw).strip()
         pending = ""
         if line:
-            yield start, _VARIABLE.sub(lambda match: os.environ.get(match["name"], match[0]), line)
+            yield start, _VARIABLE.sub(_value_of, line)
 
 
 def _read_requirements_file(path: Path, found: Requirements, *, parents: tuple[Path, ...]) -> None:

@@ -23,6 +23,8 @@ class PkgError(Exception):
         What to type next.
     note
         Why it happened.
+    context
+        More of what it is about, for whoever can do something about it.
     text
         The whole error as the service rendered it; without it, it is made from the parts.
     """
@@ -36,6 +38,7 @@ class PkgError(Exception):
         note: str | None = None,
         text: str | None = None,
         detail: str | None = None,
+        context: Any = (),
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -43,6 +46,7 @@ class PkgError(Exception):
         self.hint = hint
         self.note = note
         self.detail = detail
+        self.context = tuple(context)
         self.text = text or "\n".join(
             [message] + [f"{word}: {part}" for word, part in (("note", note), ("hint", hint)) if part]
         )
@@ -57,6 +61,7 @@ class PkgError(Exception):
             note=error.get("note"),
             text=error.get("text"),
             detail=error.get("detail"),
+            context=error.get("context") or (),
         )
 
     def _render_traceback_(self) -> list[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import html
+import os
 import queue
 import secrets
 import threading
@@ -253,12 +254,17 @@ class _Job:
 
     def _begin(self, client: Client) -> Any:
         """Have the server take the command, once. Whatever it says after a first silence, that may have begun it."""
-        body = {**self._params, "key": secrets.token_hex(16)}
+        body = {**self._params, "key": secrets.token_hex(16), "variables": {}}
         silence: UnansweredError | None = None
         deadline = time.monotonic() + BEGIN
         while True:
             try:
                 return client.call("POST", f"kernels/{self._kernel}/run", body)
+            except PkgError as error:
+                if error.reference != "variable-wanted" or error.context[0] in body["variables"]:
+                    raise
+                body["variables"][error.context[0]] = os.environ.get(error.context[0])
+                continue
             except UnansweredError as error:
                 silence = error
             except UnreachableError as error:

@@ -137,6 +137,19 @@ def test_an_index_that_is_down_is_no_defect(
     assert error["message"]
 
 
+def test_variables_in_a_requirements_file_are_the_kernels(
+    as_kernel: Client, venv_user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHICH", "of-the-server")
+    (venv_user.base / "requirements.txt").write_text("tb-${WHICH}\n")
+    body = {"argv_line": "install -r requirements.txt", "facts": facts_of(venv_user), "cwd": str(venv_user.base)}
+    status, error = as_kernel.error("POST", f"kernels/{KERNEL}/run", body)
+    assert (status, error["reference"], error["context"]) == (400, "variable-wanted", ["WHICH"])
+    begun = as_kernel.post(f"kernels/{KERNEL}/run", {**body, "variables": {"WHICH": "pure"}})
+    job, _ = as_kernel.follow(begun["id"])
+    assert [package["name"] for package in job["result"]["changed_packages"]] == ["tb-pure"]
+
+
 def test_what_a_package_says_of_itself_is_cleaned(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,6 +189,10 @@ def test_a_command_of_a_kernel(as_kernel: Client, venv_user: User) -> None:
     assert (history[0].id, history[0].face, history[0].job) == (result["transaction"], "%pkg", begun["id"])
 
     verdict = {"level": "recommended", "modules": ["tb_alpha"], "text": "restart"}
+    elsewhere = "20260101T000000000000-0000"
+    foreign = {"transaction": elsewhere, "verdict": {**verdict, "level": "required"}}
+    assert as_kernel.error("POST", f"kernels/{KERNEL}/verdict", foreign)[1]["reference"] == "no-such-transaction"
+    assert as_kernel.api.parts.verdicts.of(elsewhere) == {}, "it may be another environment's"
     said = {"transaction": result["transaction"], "verdict": verdict}
     assert as_kernel.post(f"kernels/{KERNEL}/verdict", said)["id"] == KERNEL
     assert as_kernel.host.said == [(KERNEL, result["transaction"], verdict)]

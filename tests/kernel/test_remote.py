@@ -93,6 +93,26 @@ def test_what_the_server_refuses_is_told_and_not_done_elsewhere(server: Scripted
     assert shown == []
 
 
+def test_a_variable_of_a_requirements_file_is_told_when_it_is_asked_for(
+    server: ScriptedServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INDEX_TOKEN", "of-the-kernel")
+    monkeypatch.delenv("NOBODY_SET_THIS", raising=False)
+    wanted = ["INDEX_TOKEN", "NOBODY_SET_THIS"]
+
+    def answer() -> tuple[int, Any]:
+        missing = [name for name in wanted if name not in server.asked[-1][2]["variables"]]
+        error = {"reference": "variable-wanted", "message": "a file uses it", "context": missing[:1]}
+        return (400, {"schema": 1, "error": error}) if missing else (202, {"schema": 1, "id": "j1"})
+
+    server.answers["POST", "kernels/k1/run"] = answer
+    server.tell("result", result=RESULT)
+    run("install -r requirements.txt")
+    sent = [body["variables"] for method, path, body in server.asked if path == "kernels/k1/run"]
+    assert sent[0] == {}, "nothing that isn't wanted"
+    assert sent[-1] == {"INDEX_TOKEN": "of-the-kernel", "NOBODY_SET_THIS": None}
+
+
 # --- interrupts ------------------------------------------------------------------------------------------------------
 
 
