@@ -120,6 +120,7 @@ class Service:
         """Ask the REST API, which the child carries: ``{"status", "body", "headers"}``, whatever the status."""
         child = self._start()
         child.wait_for_hello(START_TIMEOUT)
+        child.serves_panel = True
         with child.request("api", params) as request:
             message = request.receive() or {}
         if "error" in message:
@@ -193,6 +194,8 @@ class _Child:
         self._said_hello = threading.Event()
         self._problem: str | None = None
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
+        self.serves_panel = False
+        """Whether it may be at work though nobody waits for an answer: a panel's jobs go on by themselves."""
         self.waiting: dict[int, queue.SimpleQueue[dict[str, Any] | None]] = {}
         self._process = _popen([python, "-P", "-X", "utf8", "-m", "jupyter_pkgmgr.stdio"], limits)
         self._readers = [
@@ -265,11 +268,11 @@ class _Child:
                 raise self.ended_error() from None
 
     def close(self) -> None:
-        """Close its input. An idle child ends by that; one that works finishes or rolls back by itself."""
+        """Close its input. An idle child ends by that; one that may work finishes or rolls back by itself."""
         if self._owner != os.getpid():
             return
         self._close_input()
-        if not self.waiting:
+        if not self.waiting and not self.serves_panel:
             try:
                 self._process.wait(EXIT_TIMEOUT)
             except subprocess.TimeoutExpired:

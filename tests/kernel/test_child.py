@@ -188,3 +188,19 @@ def _wait_gone(process: psutil.Process) -> None:
     deadline = time.monotonic() + 30
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
         time.sleep(0.01)
+
+
+def test_a_child_at_a_panels_job_is_left_to_finish_at_the_end_of_the_kernel(
+    peer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child_module, "EXIT_TIMEOUT", 0.1)
+    service = Service(str(peer))
+    gate = tmp_path / "gate"
+    assert service.api({"method": "POST", "path": str(gate)})["status"] == 202
+    process = service._child._process  # type: ignore[union-attr]  # noqa: SLF001  nobody else knows it
+    service.close()
+    while not gate.exists():
+        assert process.poll() is None, "it was ended in the middle"
+        time.sleep(0.01)
+    gate.write_text("7")
+    assert process.wait(60) == 7
