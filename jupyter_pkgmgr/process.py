@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ __all__ = [
 OUTPUT_GRACE = 1.0
 """Seconds to wait for the end of the output after the process has ended: a daemon it left may keep the pipe open."""
 
+KEPT_OUTPUT = 128 * 1024**2
+"""Bytes of a tool's output that are kept; a plan as JSON is a few megabytes, a build that went mad has no end."""
 PIPE = subprocess.PIPE
 """For ``start(…, stdin=PIPE)``: a worker of ours that is spoken to."""
 TERMINATE_GRACE = 10.0
@@ -362,7 +365,9 @@ class _Reader:
         self._failure: Exception | None = None
         self._waiting = False
         self._lock = threading.Lock()
-        self._chunks: list[bytes] = []
+        self._chunks: deque[bytes] = deque()
+        self._size = self._taken = 0
+        """Bytes that are kept, and chunks that came."""
         self._thread = threading.Thread(target=self._read, name="output", daemon=True)
         self._thread.start()
 
@@ -370,13 +375,21 @@ class _Reader:
         pending: list[bytes] = []  # a list: a line of many megabytes must not be copied with every chunk
         with self._pipe:
             while chunk := self._next_chunk():
-                self._chunks.append(chunk)
+                self._keep(chunk)
                 first, *others = chunk.translate(_LINE_ENDS).split(b"\n")
                 pending.append(first)
                 if others:
                     self._emit([b"".join(pending), *others[:-1]])
                     pending = [others[-1]]
         self._emit([b"".join(pending)])
+
+    def _keep(self, chunk: bytes) -> None:
+        """Keep what came, but of a tool that never ends only the latest."""
+        self._chunks.append(chunk)
+        self._taken += 1
+        self._size += len(chunk)
+        while self._size > KEPT_OUTPUT:
+            self._size -= len(self._chunks.popleft())
 
     def _next_chunk(self) -> bytes:
         self._waiting = True
@@ -397,8 +410,8 @@ class _Reader:
     def finish(self) -> None:
         """Wait for the end of the pipe, or until nothing comes any more; nothing is handed on afterwards."""
         seen = -1
-        while self._thread.is_alive() and not (self._waiting and len(self._chunks) == seen):
-            seen = len(self._chunks)
+        while self._thread.is_alive() and not (self._waiting and self._taken == seen):
+            seen = self._taken
             self._thread.join(timeout=OUTPUT_GRACE)
         with self._lock:
             self._on_line = None

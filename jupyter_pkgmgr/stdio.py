@@ -38,7 +38,7 @@ import msgspec
 
 from jupyter_pkgmgr import __version__
 from jupyter_pkgmgr.environments import KernelFacts, from_kernel
-from jupyter_pkgmgr.model import AdminPolicy, Cancellation, Environment, to_json
+from jupyter_pkgmgr.model import AdminPolicy, Cancellation, Environment, obey, to_json
 from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.render import Rendered, render_error
 from jupyter_pkgmgr.service import PackageService
@@ -98,7 +98,8 @@ class _Peer:
     def _answer(self, number: int, method: str, params: Mapping[str, Any], cancel: Cancellation) -> None:
         verbose = is_verbose(str(params.get("argv_line", "")))
         try:
-            result = self._answers[method](number, params, cancel)
+            with obey(cancel):
+                result = self._answers[method](number, params, cancel)
             self.send({"id": number, "result": result})
         except PkgError as error:
             self._fail(number, error, verbose=verbose)
@@ -196,6 +197,7 @@ def main() -> None:
                 if line.strip():
                     _take(peer, line)
         finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what asks again mustn't break off what puts things in order
             peer.stop_all()
 
 

@@ -199,7 +199,7 @@ def versions(call: Call) -> ApiResponse:
 
 
 def _tagged(fingerprint: str) -> dict[str, str]:
-    return {"ETag": f'"{fingerprint}"', "Cache-Control": "no-cache"} if fingerprint else {}
+    return {"ETag": f'"{fingerprint}"', "Cache-Control": "private, no-cache"} if fingerprint else {}
 
 
 def _has(call: Call, fingerprint: str) -> bool:

@@ -58,6 +58,7 @@ class ApiResponse:
     body: Any = None
     """A JSON document; ``None`` for no body; text where the headers have a ``Content-Type``."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    """``Location`` is below ``pkgmgr/``, as a request's path: whoever carries the answer knows what stands before."""
 
 
 def read_body(data: bytes) -> Any:

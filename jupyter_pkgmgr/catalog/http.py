@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from jupyter_pkgmgr import __version__
 from jupyter_pkgmgr.environments.index_settings import IndexSettings
-from jupyter_pkgmgr.model import redact
+from jupyter_pkgmgr.model import redact, stoppable
 from jupyter_pkgmgr.model.errors import UnreachableError
 
 from .answers import Freshness
@@ -34,6 +34,8 @@ POOL_SIZE = 16
 """Connections kept open to one host: as many as look-ups run side by side."""
 _KEYRING_PATIENCE = 5.0
 """Seconds for the keyring to answer: one that asks its user for a password must not hold us."""
+_MOST = 512 * 1024**2
+"""Bytes of one answer, whoever sends it; the longest of all, the names on PyPI, has a tenth of that."""
 _OK, _NOT_MODIFIED, _UNAUTHORIZED, _FORBIDDEN = 200, 304, 401, 403
 _GONE = frozenset({404, 410})
 _SERVER_TROUBLE = 500
@@ -111,13 +113,25 @@ class Client:
         headers = {"Accept": accept} | (cached.validators if cached else {})
         try:
             self._check_patience(bare)
-            with self._send(bare, headers, auth) as response:
-                return self._judge(response, key=key, cached=cached, limit=limit)
+            return stoppable(lambda: self._fetch(bare, headers, auth, key=key, cached=cached, limit=limit))
         except UnreachableError as error:
             self._failures[_origin(bare)] += 1
             if cached is None or error.reference in ("index-unauthorized", "index-forbidden"):
                 raise
             return _from_cache(cached, note=f"{error.message}: what the index said then")
+
+    def _fetch(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        auth: tuple[str, str] | None,
+        *,
+        key: str,
+        cached: CachedAnswer | None,
+        limit: int | None,
+    ) -> Answer | None:
+        with self._send(url, headers, auth) as response:
+            return self._judge(response, key=key, cached=cached, limit=limit)
 
     def _check_patience(self, url: str) -> None:
         if self._patience is not None and self._failures[_origin(url)] >= self._patience:
@@ -133,11 +147,15 @@ class Client:
             raise _offline(without_credentials(url))
         span = f"bytes={start}" if start < 0 else f"bytes={start}-{end}"
         headers = {"Range": span, "Accept-Encoding": "identity"}
-        with self._send(without_credentials(url), headers, self._auth(url)) as response:
-            _, _, total = response.headers.get("Content-Range", "").rpartition("/")
-            if response.status_code != 206 or not total.isdigit():  # noqa: PLR2004  Partial Content
-                return None
-            return self._read(response, limit=None), int(total)
+
+        def fetch() -> tuple[bytes, int] | None:
+            with self._send(without_credentials(url), headers, self._auth(url)) as response:
+                _, _, total = response.headers.get("Content-Range", "").rpartition("/")
+                if response.status_code != 206 or not total.isdigit():  # noqa: PLR2004  Partial Content
+                    return None
+                return self._read(response, limit=None), int(total)
+
+        return stoppable(fetch)
 
     def close(self) -> None:
         """Give back the connections, and disk space that the cache has too much of."""
@@ -177,6 +195,8 @@ class Client:
                 size += len(chunk)
                 if limit is not None and size > limit:
                     raise TooLargeError
+                if size > _MOST:
+                    raise _endless(response.url, self._settings)
         except requests.RequestException as error:
             raise _unreachable(response.url, error, self._settings) from error
         return b"".join(chunks)
@@ -416,6 +436,11 @@ def _refused(response: Response, settings: IndexSettings) -> UnreachableError:
         note="the index itself has a problem" if trouble else where,
         hint="try again later" if trouble else "look at the index URL",
     )
+
+
+def _endless(url: str, settings: IndexSettings) -> UnreachableError:
+    message = f"{_host(url)} answers with more than {_MOST // 1024**2} MB, which isn't read"
+    return UnreachableError(message, reference="index-error", note=_where(settings), hint="look at the index URL")
 
 
 def _unreachable(url: str, error: Exception, settings: IndexSettings) -> UnreachableError:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from jupyter_pkgmgr.model import Cancellation
+from jupyter_pkgmgr.model import Cancellation, obeying
 from jupyter_pkgmgr.model.errors import PkgError
 
 from .http import POOL_SIZE
@@ -37,4 +37,4 @@ def side_by_side(
     if len(unique) < 2:  # noqa: PLR2004  one needs no thread
         return {key: one(key) for key in unique}
     with ThreadPoolExecutor(max_workers=min(POOL_SIZE, len(unique)), thread_name_prefix="catalog") as pool:
-        return dict(zip(unique, pool.map(one, unique), strict=True))
+        return dict(zip(unique, pool.map(obeying(one), unique), strict=True))

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import jupyter_pkgmgr
 from jupyter_pkgmgr import process
-from jupyter_pkgmgr.model import Cancellation, errors, redact
+from jupyter_pkgmgr.model import Cancellation, errors, obeyed, redact
 from jupyter_pkgmgr.model.errors import (
     CancelledError,
     EngineError,
@@ -67,13 +67,14 @@ class Workers:
         on_event
             Called with each event, in this thread.
         cancel
-            Kills the worker's process group when asked to.
+            Kills the worker's process group when asked to; by default what is obeyed around the call.
 
         Raises
         ------
         PkgError
             What the worker answered, or what became of it.
         """
+        cancel = cancel or obeyed()
         while True:
             if cancel is not None:
                 cancel.check()

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from jupyter_pkgmgr.model import obey
 from jupyter_pkgmgr.model.errors import CancelledError, PkgError
 from jupyter_pkgmgr.verbs import defect
 
@@ -150,14 +151,24 @@ class JobManager:
                     hint="try again when some of them have ended, or cancel those that aren't needed",
                 )
             self._jobs[job.id] = job
-            job.log.add("state", state=job.state)
-            if self._store is not None:
-                self._store.begin(job)
-            self._enqueue(_Turn(job, functools.partial(self._carry_out, work=work)))
+        job.log.add("state", state=job.state)
+        if self._store is not None:
+            self._store.begin(job)  # not under the lock: nobody who only looks waits for a disk
+        with self._lock:
+            admitted = self._admit(_Turn(job, functools.partial(self._carry_out, work=work)))
             started = self._start_next()
+        if not admitted:
+            self._end_waiting(job)
+            return job
         self._tell(job)
         self._go(started)
         return job
+
+    def _admit(self, turn: _Turn) -> bool:
+        """Let a job wait for its turn, unless the host has begun to end meanwhile."""
+        if not self._closed:
+            self._enqueue(turn)
+        return not self._closed
 
     def _enqueue(self, turn: _Turn) -> None:
         self._queues.setdefault(_lane(turn.job), _Queue()).waiting(turn.job).append(turn)
@@ -190,8 +201,24 @@ class JobManager:
         for turn in started:
             thread = threading.Thread(target=self._run, args=(turn,), name=f"job-{turn.job.id}", daemon=True)
             with self._lock:
-                thread.start()
-                self._threads.add(thread)
+                try:
+                    thread.start()
+                except RuntimeError as error:  # no more threads for this process, which may pass
+                    self._done(turn.job)
+                    refused = error
+                else:
+                    self._threads.add(thread)
+                    continue
+            self._refuse(turn.job, refused)
+
+    def _refuse(self, job: Job, error: RuntimeError) -> None:
+        """End a job that couldn't be started; what another host left stays for the next one."""
+        logger.error("job %s can't be started: %s", job.id, error)
+        if not job.found:
+            job.fail(PkgError(f"this can't be started now: {error}", reference="no-thread", hint="try again"))
+            with self._lock:
+                self._remember(job)
+            self._tell(job)
 
     def _run(self, turn: _Turn) -> None:
         try:
@@ -213,7 +240,8 @@ class JobManager:
         self._tell(job)
         try:
             job.cancel.check()
-            job.succeed(work(job))
+            with obey(job.cancel):
+                job.succeed(work(job))
         except CancelledError as error:
             job.fail(error, state=JobState.CANCELLED)
         except PkgError as error:

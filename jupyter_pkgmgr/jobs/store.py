@@ -60,6 +60,8 @@ class _File:
 
     stream: IO[bytes] | None = None
     written: int = 0
+    torn: bool = False
+    """Whether it may end with half a line, as when the disk was full."""
 
 
 class JobStore:
@@ -105,12 +107,16 @@ class JobStore:
         if file is None:
             return
         with self._telling("jobs can't be kept"):
-            file.stream = file.stream or self._path(job.id).open("ab")
-            file.stream.write(event.line + b"\n")
-            file.stream.flush()  # a host that is killed leaves everything that was told
-            file.written += len(event.line)
+            again = file.torn
+            if not again:
+                file.torn = True
+                file.stream = file.stream or self._path(job.id).open("ab")
+                file.stream.write(event.line + b"\n")
+                file.stream.flush()  # a host that is killed leaves everything that was told
+                file.written += len(event.line)
+                file.torn = False
             ended = event.document["type"] == "state" and JobState(event.document["state"]).ended
-            if ended or file.written > 4 * job.log.size + _SLACK:
+            if again or ended or file.written > 4 * job.log.size + _SLACK:
                 self._write(job)
             if ended:
                 self._close(job.id)

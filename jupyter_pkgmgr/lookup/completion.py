@@ -6,8 +6,8 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 from jupyter_pkgmgr import names as tables
-from jupyter_pkgmgr.model import Ecosystem, Environment
-from jupyter_pkgmgr.model.errors import PkgError
+from jupyter_pkgmgr.model import Ecosystem, Environment, obeying
+from jupyter_pkgmgr.model.errors import CancelledError, PkgError
 
 from .documents import Names
 from .sources import Sources
@@ -26,8 +26,8 @@ _Found = tuple[tuple[str, ...], str]
 def all_names(sources: Sources, environment: Environment) -> Names:
     """The names of all channels (of a conda environment) and, as far as they can be listed, of all indexes."""
     with ThreadPoolExecutor(max_workers=2) as pool:
-        conda = pool.submit(_conda, sources, environment) if environment.is_conda else None
-        pypi = pool.submit(_pypi, sources, environment) if environment.python else None
+        conda = pool.submit(obeying(_conda), sources, environment) if environment.is_conda else None
+        pypi = pool.submit(obeying(_pypi), sources, environment) if environment.python else None
         conda_names, conda_note = conda.result() if conda else ((), "")
         pypi_names, pypi_note = pypi.result() if pypi else ((), "")
     digest = hashlib.blake2b(digest_size=16)
@@ -44,6 +44,8 @@ def _conda(sources: Sources, environment: Environment) -> _Found:
     if found is None:
         try:
             found, seconds = (sources.reader.names(settings), ""), _FRESH_SECONDS
+        except CancelledError:
+            raise  # nobody waits, so nothing is to be remembered
         except PkgError as error:
             found = tables.all_names(Ecosystem.CONDA), f"{error.message}: these are well-known names of conda-forge"
             seconds = _RETRY_SECONDS

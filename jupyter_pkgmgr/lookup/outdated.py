@@ -9,7 +9,7 @@ from packaging.version import InvalidVersion, Version
 
 from jupyter_pkgmgr.catalog import Newest, PyPICatalog
 from jupyter_pkgmgr.inventory import Inventory, PackageState
-from jupyter_pkgmgr.model import Cancellation, Ecosystem, OriginKind, Package
+from jupyter_pkgmgr.model import Cancellation, Ecosystem, OriginKind, Package, obeying
 from jupyter_pkgmgr.model.errors import CancelledError, PackageNotFoundError, PkgError
 
 from .documents import NewerVersion, Outdated
@@ -47,8 +47,8 @@ def find_outdated(sources: Sources, inventory: Inventory, *, cancel: Cancellatio
     pypi = [item for item in mine if item.ecosystem is Ecosystem.PYPI and item.origin.kind not in _BY_HAND]
     with ThreadPoolExecutor(max_workers=2) as pool:
         answers = (
-            pool.submit(_ask_channels, sources, inventory, conda, cancel),
-            pool.submit(_ask_indexes, sources, inventory, pypi, cancel),
+            pool.submit(obeying(_ask_channels), sources, inventory, conda, cancel),
+            pool.submit(obeying(_ask_indexes), sources, inventory, pypi, cancel),
         )
         (in_channels, channel_notes), (on_indexes, index_notes) = (answer.result() for answer in answers)
     found = dict(_newer(conda, in_channels))

@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from jupyter_pkgmgr.catalog import CondaCatalog, PyPICatalog, VersionList
 from jupyter_pkgmgr.inventory import Inventory
-from jupyter_pkgmgr.model import Ecosystem, Package, redact
+from jupyter_pkgmgr.model import Ecosystem, Package, obeying, redact
 from jupyter_pkgmgr.model.errors import CatalogError, PkgError
 
 from .documents import SearchAnswer, SearchHit
@@ -25,7 +25,8 @@ def search(sources: Sources, inventory: Inventory, query: str, *, limit: int) ->
     if environment.python:
         catalogs.append(sources.pypi(environment))
     with ThreadPoolExecutor(max_workers=2) as pool:
-        answers = list(pool.map(lambda catalog: _searched(catalog, query, limit), catalogs))
+        asked = [pool.submit(obeying(_searched), catalog, query, limit) for catalog in catalogs]
+        answers = [answer.result() for answer in asked]
     found = [replace(hit, installed=_version_here(inventory, hit)) for hits, _ in answers for hit in hits]
     notes = tuple(note for _, notes in answers for note in notes)
     exact = canonicalize_name(query)

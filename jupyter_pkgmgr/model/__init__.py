@@ -1,7 +1,18 @@
 """The words of the project as frozen dataclasses. No I/O, nothing of the other layers."""
 
 from .environment import Environment, EnvironmentKind, Evidence, Policy, PolicyKind, PythonInfo
-from .events import Cancellation, Event, EventKind, EventSink, Phase, ignore_events
+from .events import (
+    Cancellation,
+    Event,
+    EventKind,
+    EventSink,
+    Phase,
+    ignore_events,
+    obey,
+    obeyed,
+    obeying,
+    stoppable,
+)
 from .locations import is_within
 from .outcome import Outcome
 from .package import Ecosystem, Origin, OriginKind, Package, short_location
@@ -45,8 +56,12 @@ __all__ = [
     "Verb",
     "ignore_events",
     "is_within",
+    "obey",
+    "obeyed",
+    "obeying",
     "parse_spec",
     "redact",
     "short_location",
+    "stoppable",
     "to_json",
 ]

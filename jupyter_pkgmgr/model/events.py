@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NoReturn, ParamSpec, TypeVar
 
 from .errors import CancelledError
 
-__all__ = ["Cancellation", "Event", "EventKind", "EventSink", "Phase", "ignore_events"]
+__all__ = [
+    "Cancellation",
+    "Event",
+    "EventKind",
+    "EventSink",
+    "Phase",
+    "ignore_events",
+    "obey",
+    "obeyed",
+    "obeying",
+    "stoppable",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class EventKind(StrEnum):
@@ -113,3 +131,74 @@ class Cancellation:
         if self.requested:
             msg = "stopped before anything was changed"
             raise CancelledError(msg)
+
+
+# --- look-ups: whoever asks may lose patience, and what waits for a network deep below has to hear of it -------------
+
+_obeyed: contextvars.ContextVar[Cancellation | None] = contextvars.ContextVar("obeyed", default=None)
+
+
+@contextlib.contextmanager
+def obey(cancel: Cancellation | None) -> Iterator[None]:
+    """Have everything that this block asks the network for stop with ``cancel``."""
+    token = _obeyed.set(cancel)
+    try:
+        yield
+    finally:
+        _obeyed.reset(token)
+
+
+def obeyed() -> Cancellation | None:
+    """What the innermost :func:`obey` around us names."""
+    return _obeyed.get()
+
+
+def obeying(function: Callable[P, T]) -> Callable[P, T]:
+    """A function that obeys in another thread what is obeyed here."""
+    cancel = obeyed()
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        with obey(cancel):
+            return function(*args, **kwargs)
+
+    return call
+
+
+def stoppable(work: Callable[[], T]) -> T:
+    """Do work that can't be interrupted, as a request that hangs; what is obeyed ends the waiting for it at once.
+
+    The work is left to its own time limits then, in a thread that keeps no process alive.
+
+    Raises
+    ------
+    CancelledError
+        If it was stopped.
+    """
+    cancel = obeyed()
+    if cancel is None:
+        return work()
+    cancel.check()
+    answers: list[Callable[[], T]] = []
+    over = threading.Event()
+
+    def do() -> None:
+        try:
+            answer = work()
+        except BaseException as error:  # noqa: BLE001  raised again where it is waited for
+            answers.append(functools.partial(_raise, error))
+        else:
+            answers.append(lambda: answer)
+        over.set()
+
+    forget = cancel.on_cancel(over.set)
+    threading.Thread(target=obeying(do), name="stoppable", daemon=True).start()
+    over.wait()
+    forget()
+    if not answers:
+        raise CancelledError("stopped: nobody waits for the answer any longer")
+    return answers[0]()
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error

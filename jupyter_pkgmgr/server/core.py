@@ -6,6 +6,7 @@ Importing this module imports everything heavy; :mod:`.extension` does so in a t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import secrets
@@ -35,7 +36,7 @@ from jupyter_pkgmgr.api.parts import Parts
 from jupyter_pkgmgr.api.recovery import Recovery
 from jupyter_pkgmgr.api.routes import Route, find_route
 from jupyter_pkgmgr.jobs import Job, JobKind, JobListener, JobManager, JobStore, Limits
-from jupyter_pkgmgr.model import Outcome
+from jupyter_pkgmgr.model import Cancellation, Outcome, obey
 from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.service import PackageService
 from jupyter_pkgmgr.typed import changed_packages
@@ -56,6 +57,8 @@ __all__ = ["Core", "Route"]
 P = ParamSpec("P")
 T = TypeVar("T")
 LOOKERS = 4
+PATIENCE = 120.0
+"""Seconds that looking something up may take; whoever asks again may find it in a cache then."""
 LOOKING = frozenset({"cancel", "events", "job", "jobs", "openapi", "plan"})
 """Routes that are answered from memory: they have threads of their own, and never wait behind a search."""
 
@@ -64,6 +67,7 @@ class Core:
     """Everything behind the REST handlers."""
 
     error = PkgError
+    cancellation = Cancellation
     find_route = staticmethod(find_route)
     error_response = staticmethod(error_response)
     max_body = MAX_BODY
@@ -73,8 +77,11 @@ class Core:
         assert extension.serverapp.event_logger is not None  # noqa: S101  it is made before extensions are
         self._extension, self._loop, self._log = extension, loop, extension.log
         self._closed = False
+        self._asking: set[Cancellation] = set()
+        """Of the requests that are being worked on."""
         self._shutdown_seconds = extension.shutdown_seconds
         self._quick = ThreadPoolExecutor(LOOKERS, thread_name_prefix="pkgmgr-quick")
+        self._telling = ThreadPoolExecutor(1, thread_name_prefix="pkgmgr-telling")
         self._slow = ThreadPoolExecutor(extension.threads, thread_name_prefix="pkgmgr")
         server, folder = Path(sys.prefix), Path(extension.data_dir).expanduser()
         jupyter = JupyterFacts(extension.serverapp, loop)
@@ -104,13 +111,15 @@ class Core:
     def close(self) -> None:
         """Cancel and wait: nothing that was begun is left half done, and no thread or child is left at all."""
         self._unsubscribe()
+        self._closed = True
+        for cancel in self._asking.copy():
+            cancel.cancel()
         for job in self.jobs.close(self._shutdown_seconds):
             self._log.warning("job %s (%s) didn't stop in time", job.id, job.facts.title)
-        self._service.close()
-        self._closed = True
-        for pool in (self._quick, self._slow):
+        for pool in (self._quick, self._telling, self._slow):
             pool.shutdown(cancel_futures=True)
         self._finder.close()
+        self._service.close()
 
     @property
     def unfinished(self) -> int:
@@ -123,10 +132,21 @@ class Core:
         """Have something done in a thread that is always soon free."""
         return await self._in(self._quick, functools.partial(function, *args, **kwargs))
 
-    async def handle(self, route: Route, request: ApiRequest) -> ApiResponse:
-        """Have a request answered."""
-        pool = self._quick if route.name in LOOKING else self._slow
-        return await self._in(pool, functools.partial(self.api.handle, request))
+    async def handle(self, route: Route, request: ApiRequest, cancel: Cancellation) -> ApiResponse:
+        """Have a request answered; ``cancel`` ends its waiting for a network."""
+        if route.name in LOOKING:
+            return await self._in(self._quick, functools.partial(self.api.handle, request))
+        late = self._loop.call_later(PATIENCE, cancel.cancel)
+        self._asking.add(cancel)
+        try:
+            return await self._in(self._slow, functools.partial(self._answer, request, cancel))
+        finally:
+            late.cancel()
+            self._asking.discard(cancel)
+
+    def _answer(self, request: ApiRequest, cancel: Cancellation) -> ApiResponse:
+        with obey(cancel):
+            return self.api.handle(request)
 
     async def _in(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         try:
@@ -199,10 +219,15 @@ class Core:
 
     def _tell_soon(self, kernel: KnownKernel) -> None:
         """In a thread that may wait for interpreters: nobody who follows a job must wait behind them."""
-        self._slow.submit(self._tell, kernel)
+        with contextlib.suppress(RuntimeError):  # the server ends
+            self._telling.submit(self._tell, kernel)
 
     def _tell(self, kernel: KnownKernel) -> None:
-        known = self._host.kernel(kernel.id)
+        try:
+            known = self._host.kernel(kernel.id)
+        except Exception:  # noqa: BLE001  nobody waits for this who could be told
+            self._log.exception("what is known of kernel %s can't be told", kernel.id)
+            return
         if known is not None:
             self._emitter.kernel(known)
 

@@ -29,6 +29,7 @@ from .tokens import Grant
 if TYPE_CHECKING:
     from jupyter_pkgmgr.api import ApiRequest, ApiResponse
     from jupyter_pkgmgr.api.routes import Route
+    from jupyter_pkgmgr.model import Cancellation
 
     from .core import Core
     from .extension import PkgmgrExtension
@@ -73,6 +74,7 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
         self._grant: Grant | None = None
         self._wake = asyncio.Event()
         self._gone = False
+        self._cancel: Cancellation | None = None
 
     @property
     def _track_activity(self) -> bool:  # type: ignore[override]  # a constant in other handlers
@@ -157,6 +159,7 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
     async def _answer(self) -> None:
         self._refuse_large(len(self._body))
         core = await self._core()
+        self._cancel = core.cancellation()
         path = self.request.path[len(url_path_join(self.base_url, RESOURCE, "/")) :]
         query = {name: self.get_query_argument(name) for name in self.request.query_arguments}
         try:
@@ -166,7 +169,10 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
         except core.error as error:
             await self._send(core, core.error_response(error))
             return
-        response = await (self._follow if route.name == "events" else core.handle)(route, request)
+        if route.name == "events":
+            response = await self._follow(core, route, request, self._cancel)
+        else:
+            response = await core.handle(route, request, self._cancel)
         if response is not None:
             await self._send(core, response)
 
@@ -183,37 +189,40 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
 
     # --- answers ---------------------------------------------------------------------------------------------------
 
-    async def _follow(self, route: Route, request: ApiRequest) -> ApiResponse | None:
+    async def _follow(self, core: Core, route: Route, request: ApiRequest, cancel: Cancellation) -> ApiResponse | None:
         """Wait for a job's next event, without a thread; ``None`` if nobody waits for the answer any more."""
-        core = await self._core()
         waiting = await core.run(core.api.waiting, request)
         if waiting is None:
-            return await core.handle(route, request)
+            return await core.handle(route, request, cancel)
         now = replace(request, query={**request.query, "wait": "0"})
-        response = await core.handle(route, now)
+        response = await core.handle(route, now, cancel)
         if response.status != HTTPStatus.OK:  # it is another kernel's
             return response
-        stop = waiting.subscribe(functools.partial(soon, asyncio.get_running_loop(), self._wake.set))
+        wake = functools.partial(soon, asyncio.get_running_loop(), self._wake.set)
+        stop = await core.run(waiting.subscribe, wake)  # in a thread: a log that is being written to a disk is locked
         try:
             async with asyncio.timeout(waiting.seconds):
                 await self._wake.wait()
         except TimeoutError:
             pass  # then there is nothing new, and the answer says so
         finally:
-            stop()
-        return None if self._gone else await core.handle(route, now)
+            await core.run(stop)
+        return None if self._gone else await core.handle(route, now, cancel)
 
     def on_connection_close(self) -> None:
         """The client has gone: whatever waits for it needs to wait no longer."""
         self._gone = True
         self._wake.set()
+        if self._cancel is not None:
+            self._cancel.cancel()
         super().on_connection_close()
 
     async def _send(self, core: Core, response: ApiResponse) -> None:
         self.set_status(response.status)
-        for name, value in response.headers.items():
-            self.set_header(name, value)
         self.set_header("Cache-Control", "no-store")
+        for name, value in response.headers.items():
+            place = url_path_join(self.base_url, RESOURCE, value) if name == "Location" else value
+            self.set_header(name, place)
         content_type = response.headers.get("Content-Type", "application/json")
         body = await core.run(core.encode, response.body)
         with suppress(StreamClosedError):  # who asked has gone meanwhile
@@ -229,7 +238,7 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
         if isinstance(raised, Refused):
             reference, hint = raised.reference, raised.hint
         if isinstance(raised, web.HTTPError):
-            message = raised.get_message() or message
+            message = _said(raised) or message
         error: dict[str, Any] = {
             "reference": reference,
             "message": message,
@@ -250,6 +259,12 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
 
     async def _core(self) -> Core:
         return await self.extensionapp.core()
+
+
+def _said(error: web.HTTPError) -> str:
+    """An error's own words. Before 6.5 tornado has no method for it, and doubles each % of a text without arguments."""
+    text = error.log_message or ""
+    return str(text % error.args) if error.args else text.replace("%%", "%")
 
 
 def _name_of(user: User) -> str:

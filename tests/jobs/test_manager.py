@@ -294,3 +294,28 @@ def test_closing_waits_no_longer_than_told(managers: Managers) -> None:
     assert manager.close(0.05) == (job,)
     release.cancel()
     wait_for_end(job)
+
+
+def test_a_job_that_no_thread_can_be_had_for_fails_and_the_next_ones_run(
+    managers: Callable[..., JobManager], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = managers()
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, "start", refuse)  # what a container's limit looks like
+        refused = manager.submit(facts(), lambda _: "done")
+    assert (refused.state, refused.error and refused.error["reference"]) == (JobState.FAILED, "no-thread")
+    assert wait_for_end(manager.submit(facts(), lambda _: "done")).state is JobState.SUCCEEDED
+
+
+def test_the_same_job_is_submitted_once(managers: Callable[..., JobManager]) -> None:
+    manager, gate = managers(), Gate()
+    wanted = facts()
+    job = manager.submit(wanted, gate)
+    assert manager.submit(wanted, gate) is job
+    gate.wait().open.set()
+    assert wait_for_end(job).state is JobState.SUCCEEDED
+    assert manager.submit(wanted, gate) is job, "also when it has ended"

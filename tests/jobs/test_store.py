@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -283,3 +285,25 @@ def test_a_host_leaves_nothing_but_its_jobs(hosts: Hosts, tmp_path: Path) -> Non
 def test_other_users_read_no_jobs(hosts: Hosts, tmp_path: Path) -> None:
     hosts()
     assert (tmp_path / "jobs").stat().st_mode & 0o077 == 0
+
+
+def test_a_line_that_was_half_written_as_the_disk_was_full_takes_none_with_it(hosts: Hosts, tmp_path: Path) -> None:
+    first = hosts()
+    gate = Gate()
+    job = first.submit(facts(), gate)
+    gate.wait()
+    (path,) = tmp_path.rglob(f"{job.id}.jsonl")
+    size = path.stat().st_size
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 40, limits[1]))  # as a full disk: some of it can be written
+    try:
+        job.display("a", {"text/plain": "x" * 100})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert size < path.stat().st_size <= size + 40, "half a line"
+    job.display("b", {"text/plain": "there is room again"})
+    lines = path.read_bytes().splitlines()
+    assert [json.loads(line).get("key") for line in lines[-2:]] == ["a", "b"]
+    gate.open.set()

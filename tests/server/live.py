@@ -132,6 +132,12 @@ class LiveServer:
         assert response.status < 300, (response.status, answer)
         return answer
 
+    def begin(self, method: str, path: str) -> http.client.HTTPConnection:
+        """Send a request and wait for nothing."""
+        connection = self._connection()
+        connection.request(method, f"{self.base}{path}", headers={"Authorization": f"token {TOKEN}"})
+        return connection
+
     def _connection(self) -> http.client.HTTPConnection:
         if self._sock is not None:
             return _UnixConnection(str(self._sock))

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -160,3 +161,24 @@ def test_behind_tls(root: Path, tmp_path: Path) -> None:
         server.start()
         assert server.get("environments")["environments"]
         server.stop()
+
+
+def test_look_ups_that_hang_hold_up_nobody(root: Path, prefix: Path, slow_index: Server) -> None:
+    """Neither those who ask after somebody who has left, nor the end of the server."""
+    slow_index.fail("*", "hang")
+    with LiveServer(root, "--PkgmgrExtension.threads=1") as server:
+        server.start()
+        environment = server.environment(prefix)
+        for _ in range(2):
+            seen = len(slow_index.paths())
+            connection = server.begin("GET", f"pkgmgr/environments/{environment}/versions/zzz")
+            while len(slow_index.paths()) == seen:
+                time.sleep(0.01)
+            connection.close()
+            assert server.get(f"environments/{environment}/packages")["packages"] == []
+        seen = len(slow_index.paths())
+        waiting = server.begin("GET", f"pkgmgr/environments/{environment}/versions/zzz")
+        while len(slow_index.paths()) == seen:
+            time.sleep(0.01)
+        server.stop()  # which fails after a minute; the look-up would take three
+        waiting.close()
