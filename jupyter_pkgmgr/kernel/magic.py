@@ -83,7 +83,7 @@ class PkgMagic:
     def panel_service(self) -> Callable[[Dict[str, Any]], Dict[str, Any]]:
         """Who answers a panel, as long as it is shown: the ids that it holds mean nothing to anybody else."""
         service = self._server if self._server is not None and self._server.reaches() else self._child
-        return lambda request: service.api({**request, "facts": facts.collect()})  # type: ignore[no-any-return]
+        return lambda request: service.api({**request, "facts": facts.collect()})
 
     def hint(self, module: str, timeout: float) -> dict[str, Any] | None:
         """What the service knows about a module that can't be imported."""

@@ -37,6 +37,8 @@ KERNEL_ACTIONS = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"
 MINIMUM = (3, 8)
 SETTLE = 10.0
 """Seconds in which what a kernel told is taken in, if it takes long."""
+WAITING = 10
+"""So many changes wait one by one for a kernel that is busy; more become one."""
 LEVELS = ("none", "recommended", "required")
 """Of verdicts, weakest first."""
 FILES = 20_000
@@ -141,7 +143,7 @@ class Attacher:
             return
         state, why = self._refusal(manager)
         name = str(getattr(manager, "kernel_name", ""))
-        self._registry.note(kernel, name=name, attached=state, why=why, facts=None, verdict=None)
+        self._registry.begin(kernel, name=name, attached=state, why=why)
         if state is Attachment.PENDING:
             self._attaching[kernel] = self._spawn(kernel, self._attach(kernel, manager))
 
@@ -244,7 +246,10 @@ class Attacher:
         for kernel in self._sharing(prefix):
             if kernel == by:
                 continue
-            self._news.setdefault(kernel, []).append(news)
+            waiting = self._news.setdefault(kernel, [])
+            waiting.append(news)
+            if len(waiting) > WAITING:
+                self._news[kernel] = [_as_one(waiting)]
             task = self._telling.get(kernel)
             if task is None or task.done():
                 self._telling[kernel] = self._spawn(kernel, self._tell(kernel))
@@ -343,6 +348,17 @@ def _merged(news: list[Mapping[str, Any]]) -> dict[str, Any]:
         "changed_packages": [package for change in news for package in change.get("changed_packages", ())],
         "job": news[-1].get("job"),
     }
+
+
+def _as_one(news: list[_News]) -> _News:
+    """Several changes as one, whose verdict is heard by all who wait for one of them."""
+    hearers = [item.heard for item in news]
+
+    def heard(kernel: str, verdict: Mapping[str, Any]) -> None:
+        for hear in hearers:
+            hear(kernel, verdict)
+
+    return _News(_merged([item.change for item in news]), heard)
 
 
 def _plain(verdict: Mapping[str, Any]) -> dict[str, Any]:

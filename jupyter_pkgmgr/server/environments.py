@@ -177,8 +177,8 @@ class EnvironmentFinder:
         for witness, place in self._kernel_places(kernel):
             try:
                 answers.append((witness, self._look(place).result(PATIENCE)))
-            except (PkgError, TimeoutError) as error:
-                failure = error if isinstance(error, PkgError) else _late(place)
+            except Exception as error:  # noqa: BLE001  one broken interpreter must not hide all other kernels
+                failure = _failure(place, error)
                 problem = problem or failure
                 if witness == _KERNEL:  # a kernel elsewhere, or another user's: the rest would be about our machine
                     return KernelFinding(problem=failure)
@@ -293,6 +293,14 @@ def _late(place: _Place) -> EnvironmentProblem:
     return EnvironmentProblem(
         f"{place.label}: its interpreter doesn't answer", reference="slow-interpreter", hint="try again in a moment"
     )
+
+
+def _failure(place: _Place, error: Exception) -> PkgError:
+    if isinstance(error, PkgError):
+        return error
+    if isinstance(error, TimeoutError):
+        return _late(place)
+    return EnvironmentProblem(f"{place.label}: {_in_words(error)}", reference="unknown-environment")
 
 
 def _nothing_known(kernel: RunningKernel) -> EnvironmentProblem:

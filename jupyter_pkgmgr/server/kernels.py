@@ -59,15 +59,23 @@ class KernelRegistry:
         self._kernels: dict[str, KnownKernel] = {}
         self._subscribers: list[Callable[[KnownKernel], None]] = []
 
-    def note(self, kernel: str, **news: Any) -> KnownKernel:
-        """Remember fields of :class:`KnownKernel`; a kernel that isn't known yet begins here."""
+    def begin(self, kernel: str, **facts: Any) -> None:
+        """A process of this kernel has started: whatever was known of another one is void."""
+        after = KnownKernel(id=kernel, **facts)
         with self._lock:
-            before = self._kernels.get(kernel)
-            after = replace(before or KnownKernel(id=kernel), **news)
-            self._kernels[kernel] = after
+            before, self._kernels[kernel] = self._kernels.get(kernel), after
         if after != before:
             self._tell(after)
-        return after
+
+    def note(self, kernel: str, **news: Any) -> None:
+        """Remember fields of :class:`KnownKernel`; of a kernel that has ended meanwhile, nothing."""
+        with self._lock:
+            before = self._kernels.get(kernel)
+            if before is None:
+                return
+            after = self._kernels[kernel] = replace(before, **news)
+        if after != before:
+            self._tell(after)
 
     def forget(self, kernel: str) -> None:
         """It has ended."""

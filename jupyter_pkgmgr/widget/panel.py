@@ -61,18 +61,19 @@ class PackagePanel:
         elif data.get("method") == "custom":
             # In a thread, so that the next cell needn't wait; in this context, in which ipykernel keeps the cell.
             context = contextvars.copy_context()
-            threading.Thread(target=context.run, args=(self._answer, data["content"]), daemon=True).start()
+            threading.Thread(target=context.run, args=(self._answer, data.get("content")), daemon=True).start()
 
-    def _answer(self, request: dict[str, Any]) -> None:
-        address = urlsplit(str(request["path"]))
-        path, query = address.path, dict(parse_qsl(address.query, keep_blank_values=True))
+    def _answer(self, request: Any) -> None:
+        number = request.get("id") if isinstance(request, dict) else None
         try:
-            response = self._respond({**request, "path": path, "query": query})
+            address = urlsplit(str(request["path"]))
+            query = dict(parse_qsl(address.query, keep_blank_values=True))
+            response = self._respond({**request, "path": address.path, "query": query})
+            if address.path.startswith("jobs/"):
+                importlib.invalidate_caches()  # what was installed meanwhile can be imported
         except Exception as error:  # noqa: BLE001  nobody else would hear of it: the panel shows the message
             response = _failure(error)
-        if path.startswith("jobs/"):
-            importlib.invalidate_caches()  # what was installed meanwhile can be imported
-        self._comm.send({"method": "custom", "content": {"id": request["id"], **response}})
+        self._comm.send({"method": "custom", "content": {"id": number, **response}})
 
     def _respond(self, request: dict[str, Any]) -> dict[str, Any]:
         asked = {name: request.get(name) for name in ("method", "path", "query", "body", "headers")}

@@ -340,14 +340,23 @@ def test_a_kernel_s_token_opens_its_own_environment_only(clients: Clients, venv_
         ("POST", f"jobs/{job}/cancel"),
         ("GET", "kernels/kernel-1"),
         ("POST", "kernels/kernel-1/run"),
-        ("GET", "jobs"),
         ("POST", "environments/{env}/plans"),
-        ("GET", "settings"),
+        ("GET", "environments/{env}/packages"),
+        ("GET", "kernels"),
+        ("POST", "environments/{env}/doctor"),
     ):
         status, error = other.error(method, path)
         assert (status, error["reference"]) == (403, "foreign-token"), path
     assert own.get(f"jobs/{job}")["id"] == job
     assert own.get("environments/{env}")["id"] == client.id
+    assert [item["id"] for item in own.get("environments")["environments"]] == [client.id]
+    assert other.get("jobs")["jobs"] == []
+    assert {item["environment"] for item in own.get("jobs")["jobs"]} == {client.id}
+    plan = client.plan("remove tb-pure")["id"]
+    for method, path, body in (("GET", f"plans/{plan}", None), ("POST", "jobs", {"plan": plan})):
+        status, error = other.error(method, path, body)
+        assert (status, error["reference"]) == (403, "foreign-token"), path
+    assert own.follow(own.post("jobs", {"plan": plan})["id"])[0]["state"] == "succeeded"
     for path in ("kernels/kernel-1/run", "kernels/kernel-1/hint", "kernels/kernel-1/verdict"):
         status, error = client.error("POST", path, {})
         assert (status, error["reference"]) == (403, "kernel-token-needed")

@@ -144,7 +144,7 @@ def test_a_kernel_that_told_is_believed_more_than_its_kernelspec(
     lives, named = make_venv(tmp_path / "lives"), make_venv(tmp_path / "named")
     kernel = jupyter.start("k1", **spec(named))
     assert finder.of_kernel(kernel).environment is not None
-    registry.note("k1", attached=Attachment.ATTACHED, facts=facts(lives))
+    registry.begin("k1", attached=Attachment.ATTACHED, facts=facts(lives))
     finding = finder.of_kernel(kernel)
     assert finding.environment is not None
     assert finding.environment.prefix == tmp_path / "lives"
@@ -155,7 +155,7 @@ def test_where_all_say_the_same_there_is_no_mismatch(
     finder: EnvironmentFinder, jupyter: Jupyter, registry: KernelRegistry, venv_python: Path
 ) -> None:
     kernel = jupyter.start("k1", **spec(venv_python))
-    registry.note("k1", attached=Attachment.ATTACHED, facts=facts(venv_python))
+    registry.begin("k1", attached=Attachment.ATTACHED, facts=facts(venv_python))
     assert finder.of_kernel(kernel).mismatch is None
 
 
@@ -163,7 +163,7 @@ def test_a_kernel_elsewhere_has_no_environment_here(
     finder: EnvironmentFinder, jupyter: Jupyter, registry: KernelRegistry, venv_python: Path
 ) -> None:
     kernel = jupyter.start("k1", **spec(venv_python))
-    registry.note("k1", attached=Attachment.ATTACHED, facts={**facts(venv_python), "hostname": "elsewhere"})
+    registry.begin("k1", attached=Attachment.ATTACHED, facts={**facts(venv_python), "hostname": "elsewhere"})
     finding = finder.of_kernel(kernel)
     assert finding.environment is None
     assert finding.problem is not None
@@ -176,7 +176,7 @@ def test_a_kernels_words_are_not_trusted(
     finder: EnvironmentFinder, jupyter: Jupyter, registry: KernelRegistry, words: dict[str, Any]
 ) -> None:
     kernel = jupyter.start("k1")
-    registry.note("k1", attached=Attachment.ATTACHED, facts=words)
+    registry.begin("k1", attached=Attachment.ATTACHED, facts=words)
     problem = finder.of_kernel(kernel).problem
     assert problem is not None
     assert problem.reference == "unreadable-facts"

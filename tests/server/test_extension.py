@@ -250,7 +250,7 @@ async def test_kernels_that_start_keep_nobody_from_following_a_job(
     monkeypatch.setattr(ServerHost, "kernel", look)
     try:
         for number in range(LOOKERS):
-            extension.kernels.note(f"kernel-{number}", name="slow")
+            extension.kernels.begin(f"kernel-{number}", name="slow")
         for _ in range(LOOKERS):
             await asyncio.to_thread(busy.acquire)
         assert (await asyncio.wait_for(rest.get("jobs"), 60)).status == 200

@@ -302,7 +302,7 @@ async def test_what_is_known_of_a_kernel_is_told(
     listener = Listener(jp_serverapp)
     (kernel,) = (await rest.get("kernels")).body["kernels"]
     assert (kernel["id"], kernel["attached"]) == (number, "off")
-    extension.kernels.note(number, name="echoing", attached=Attachment.UNSUPPORTED, why="it is an echo")
+    extension.kernels.begin(number, name="echoing", attached=Attachment.UNSUPPORTED, why="it is an echo")
     told = await listener.until(KERNEL, kernel=number, attached="unsupported")
     assert told["environment"] == kernel["environment"]
     assert (await rest.get(f"kernels/{number}")).body["why"] == "it is an echo"
