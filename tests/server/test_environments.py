@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from jupyter_pkgmgr.environments import same_folder
-from jupyter_pkgmgr.model import PolicyKind
+from jupyter_pkgmgr.model import Environment, PolicyKind
+from jupyter_pkgmgr.server import environments
 from jupyter_pkgmgr.server.environments import EnvironmentFinder, Findings, Found
 from jupyter_pkgmgr.server.jupyter import RunningKernel
-from jupyter_pkgmgr.server.kernels import Attachment, KernelRegistry
+from jupyter_pkgmgr.server.kernels import Attachment, KernelRegistry, KnownKernel
 from testbed.environments import make_venv
 from tests.server.conftest import facts
 
@@ -231,3 +232,33 @@ def test_the_process_of_a_kernel_that_has_not_told_is_looked_at(
         assert found is not None
         assert found.prefix == venv_python.parent.parent
         process.kill()
+
+
+def test_nothing_is_noted_of_a_kernel_that_has_ended() -> None:
+    registry = KernelRegistry()
+    told: list[KnownKernel] = []
+    registry.subscribe(told.append)
+    registry.begin("k1")
+    registry.forget("k1")
+    registry.note("k1", verdict={"level": "none"})
+    assert registry.all() == ()
+    assert [kernel.id for kernel in told] == ["k1"]
+
+
+def test_a_kernel_that_cannot_be_examined_hides_no_other(
+    finder: EnvironmentFinder, jupyter: Jupyter, venv_python: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = jupyter.start("k1", argv=["/broken/python", "-m", "ipykernel_launcher"])
+    good = jupyter.start("k2", **spec(venv_python))
+    look = environments.from_kernelspec
+
+    def fail_at_broken(kernelspec: Mapping[str, Any], **more: Any) -> Environment:
+        if kernelspec["argv"][0] == "/broken/python":
+            raise OSError(5, "Input/output error")
+        return look(kernelspec, **more)
+
+    monkeypatch.setattr(environments, "from_kernelspec", fail_at_broken)  # a disk can't be broken at will
+    first, second = finder.of_kernels([broken, good])
+    assert first.problem is not None
+    assert "Input/output error" in first.problem.message
+    assert second.environment is not None

@@ -7,12 +7,13 @@ import getpass
 import json
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jupyter_server.serverapp import ServerApp
+from tornado.httpclient import HTTPResponse
 
 from jupyter_pkgmgr.api import MAX_BODY
 from jupyter_pkgmgr.jobs import Job, JobFacts, JobKind, JobManager, LogEvent
@@ -391,3 +392,16 @@ class TestTooMany:
         answer = await rest.post(f"environments/{environment}/doctor", {})
         assert (answer.status, answer.reference) == (429, "too-many-jobs")
         work.end()
+
+
+async def test_a_client_may_keep_what_has_a_tag_and_is_told_where_its_job_is(
+    rest: Rest, venv: Path, http_get: Callable[[str], Awaitable[HTTPResponse]]
+) -> None:
+    environment = await rest.environment(venv)
+    tagged = await rest.get(f"environments/{environment}/packages")
+    assert tagged.headers["Cache-Control"] == "private, no-cache"
+    assert (await rest.get("jobs")).headers["Cache-Control"] == "no-store"
+    begun = await rest.post(f"environments/{environment}/doctor", {})
+    assert begun.headers["Location"] == f"{BASE}pkgmgr/jobs/{begun.body['id']}"
+    found = await http_get(begun.headers["Location"])
+    assert json.loads(found.body)["id"] == begun.body["id"]
