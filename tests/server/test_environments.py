@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_pkgmgr.environments import same_folder
+from jupyter_pkgmgr.environments import from_kernelspec, same_folder
 from jupyter_pkgmgr.model import Environment, PolicyKind
 from jupyter_pkgmgr.server import environments
 from jupyter_pkgmgr.server.environments import EnvironmentFinder, Findings, Found
@@ -250,12 +250,11 @@ def test_a_kernel_that_cannot_be_examined_hides_no_other(
 ) -> None:
     broken = jupyter.start("k1", argv=["/broken/python", "-m", "ipykernel_launcher"])
     good = jupyter.start("k2", **spec(venv_python))
-    look = environments.from_kernelspec
 
     def fail_at_broken(kernelspec: Mapping[str, Any], **more: Any) -> Environment:
         if kernelspec["argv"][0] == "/broken/python":
             raise OSError(5, "Input/output error")
-        return look(kernelspec, **more)
+        return from_kernelspec(kernelspec, **more)
 
     monkeypatch.setattr(environments, "from_kernelspec", fail_at_broken)  # a disk can't be broken at will
     first, second = finder.of_kernels([broken, good])
