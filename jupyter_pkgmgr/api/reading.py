@@ -170,11 +170,12 @@ def outdated(call: Call) -> ApiResponse:
 
 def search(call: Call) -> ApiResponse:
     """Look for packages."""
+    environment = call.environment()
     query = text(call.request.query, "q").strip()
     limit = number(call.request.query, "limit", HITS, low=1, high=MAX_HITS)
     if not query:
         raise BadRequestError("q in the query is missing: the words to look for")
-    return ApiResponse(body=document(**to_json(call.service().search(call.environment(), query, limit=limit))))
+    return ApiResponse(body=document(**to_json(call.service().search(environment, query, limit=limit))))
 
 
 def names(call: Call) -> ApiResponse:
@@ -187,11 +188,12 @@ def names(call: Call) -> ApiResponse:
 
 def versions(call: Call) -> ApiResponse:
     """The versions of one package."""
+    environment = call.environment()
     wanted = text(call.request.query, "ecosystem")
     if wanted not in ("", *Ecosystem):
         raise BadRequestError(f"ecosystem in the query has to be conda or pypi, not {wanted!r}")
     ecosystem = Ecosystem(wanted) if wanted else None
-    found = call.service().versions(call.environment(), call.names["name"], ecosystem=ecosystem)
+    found = call.service().versions(environment, call.names["name"], ecosystem=ecosystem)
     return ApiResponse(body=document(**versions_document(found)))
 
 
