@@ -15,7 +15,7 @@ Protocol 1. The child's first line is ``{"protocol": 1, "version": "…"}``. The
 - child: ``{"id": 1, "result": {…}}`` or ``{"id": 1, "error": {…}}``, once, last; of ``api`` the result is
   ``{"status", "body", "headers"}``, whatever the status
 
-``JUPYTER_PKGMGR_LIMITS``, where it is set, is a JSON object ``{"policy": fields of AdminPolicy, "server": prefix of
+``_JUPYTER_PKGMGR_LIMITS``, where it is set, is a JSON object ``{"policy": fields of AdminPolicy, "server": prefix of
 the server's environment or null}``: what came with a server's attachment binds its kernels here, too.
 
 It ends when stdin does, which is when the kernel ends, or on SIGTERM; what runs then is cancelled and waited for.
@@ -187,7 +187,7 @@ def main() -> None:
     # What a library prints must not get between the messages: stdout becomes stderr for everybody else.
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    limits = msgspec.json.decode(os.environ.pop("JUPYTER_PKGMGR_LIMITS", "{}"), type=_Limits)
+    limits = msgspec.json.decode(os.environ.pop("_JUPYTER_PKGMGR_LIMITS", "{}"), type=_Limits)
     with PackageService(face="%pkg", policy=limits.policy) as service:
         peer = _Peer(service, output, server=Path(limits.server) if limits.server else None)
         peer.send({"protocol": PROTOCOL, "version": __version__})

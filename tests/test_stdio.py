@@ -72,7 +72,7 @@ def child(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Child]:
     if limits:
-        monkeypatch.setenv("JUPYTER_PKGMGR_LIMITS", json.dumps(limits))
+        monkeypatch.setenv("_JUPYTER_PKGMGR_LIMITS", json.dumps(limits))
     monkeypatch.setenv("PIP_INDEX_URL", index_server.index_url)
     monkeypatch.setenv("XDG_CACHE_HOME", str(clean_settings / "cache"))
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")

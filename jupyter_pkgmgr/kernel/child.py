@@ -40,7 +40,7 @@ CANCEL_TIMEOUT = 15.0
 EXIT_TIMEOUT = 1.0
 """Seconds that an idle child gets to end, at the kernel's own end."""
 STDERR_LINES = 40
-LIMITS = "JUPYTER_PKGMGR_LIMITS"
+LIMITS = "_JUPYTER_PKGMGR_LIMITS"
 """The child's variable with what came beside the connection; other users can't read it, unlike arguments."""
 
 
