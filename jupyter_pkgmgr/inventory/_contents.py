@@ -18,7 +18,7 @@ from jupyter_pkgmgr.model import Ecosystem, Environment, OriginKind, Package
 from ._distributions import editable_mapping
 from ._records import record_files
 
-__all__ = ["Contents"]
+__all__ = ["Contents", "distribution_files"]
 
 _EXTENSION = re.compile(r"\.(?:py|pyc|(?:[A-Za-z0-9_-]+\.)?(?:so|pyd))$")
 """A module's file: source, bytecode, or an extension module with or without its ABI tag (PEP 3149)."""
@@ -116,7 +116,7 @@ class Contents:
             if package.ecosystem is Ecosystem.CONDA:
                 names = record_files(location)
             elif location.suffix == ".dist-info":
-                names = tuple(_record(location / "RECORD"))
+                names = tuple(distribution_files(location))
             else:
                 names = tuple(filter(None, _lines(location / "installed-files.txt")))
             self._names[location] = names
@@ -166,10 +166,10 @@ def _absolute(root: str, name: str) -> str:
     return os.path.normpath(path) if ".." in name or os.sep != "/" else path
 
 
-def _record(path: Path) -> list[str]:
-    """Paths in a ``RECORD``: CSV with path, hash and size (PEP 376)."""
+def distribution_files(folder: Path) -> list[str]:
+    """Paths in the ``RECORD`` of a ``.dist-info``: CSV with path, hash and size (PEP 376)."""
     try:
-        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with (folder / "RECORD").open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             return [row[0] for row in csv.reader(file) if row and row[0]]
     except (OSError, csv.Error):
         return []  # a missing or broken RECORD is among the inventory's problems or reads as empty

@@ -97,7 +97,7 @@ def apply_plan(
             *overwritten.files,
         ),
         transaction=work.id,
-        warnings=overwritten.warnings,
+        warnings=(*overwritten.warnings, *work.warnings),
     )
 
 

@@ -222,7 +222,7 @@ def read_files(folder: Path) -> FileChanges | None:
     """A transaction's ``files.json``; ``None`` if it is gone, damaged or of a version we don't know."""
     try:
         files = msgspec.json.decode((folder / FILES).read_bytes(), type=FileChanges)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     return files if files.schema == SCHEMA else None
 
@@ -307,7 +307,7 @@ def read_entry(folder: Path) -> Entry:
         if version != SCHEMA:
             raise msgspec.ValidationError(f"its version is {version}, this program reads {SCHEMA}")
         entry = msgspec.convert(document, Entry, dec_hook=_path)
-    except (OSError, msgspec.DecodeError, KeyError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, KeyError) as error:
         return Entry(id=folder.name, started="", result=Result.UNREADABLE, message=f"entry.json can't be read: {error}")
     return replace(entry, id=folder.name, has_snapshot=(folder / BEFORE).is_dir())
 

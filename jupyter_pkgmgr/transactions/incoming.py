@@ -129,7 +129,8 @@ def _overlap(
 @contextlib.contextmanager
 def _folder(environment: Environment) -> Iterator[Path]:
     """A folder where transactions have theirs; if it is left behind, the next one takes it for a preparation."""
-    folder = state_of(environment).of(new_id())
+    state = state_of(environment)
+    folder = state.of(new_id(state))
     try:
         folder.mkdir(parents=True)
     except OSError as error:

@@ -18,6 +18,9 @@ Why whatever stops us, whenever, leaves the state before or the state after with
 4. Only the holder of the environment's lock writes any of it. The kernel gives the lock back when the last process
    that has its descriptor is gone, engines included, so nobody rolls back under an engine's hands.
 
+While it is alive, a transaction renews the time of the journal's copy in its folder, and so does whoever waits for
+the lock; what was installed later than that is somebody else's, which :func:`.spared.overtaken` looks for.
+
 So far for a process that is killed: what it wrote, the system has. When the power goes the disk has what was synced:
 before the engine begins that is all of 1, and a rollback finds what it needs. What engines install nobody has synced
 when the entry says committed; until it is on the disk, what 1 wrote stays, and :mod:`.settling` says what for. The
@@ -27,7 +30,9 @@ guarantee then is all or nothing of each change, not that the one of the last mo
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+import os
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,14 +40,30 @@ from typing import Any
 import msgspec
 
 from jupyter_pkgmgr.model import SCHEMA, to_json
-from jupyter_pkgmgr.model.errors import EnvironmentProblem
+from jupyter_pkgmgr.model.errors import EnvironmentProblem, PkgError
 
 from .history import ENTRY, Entry, FileChanges, slim, write_entry, write_files
 from .state import State, sync_folder, write_durably
 
-__all__ = ["Journal", "finish", "is_ended", "put_away", "read_journal", "remove_journal", "write_journal"]
+__all__ = [
+    "Journal",
+    "alive",
+    "copy_of",
+    "finish",
+    "is_ended",
+    "last_alive",
+    "put_away",
+    "read_journal",
+    "remove_journal",
+    "seen_alive",
+    "write_journal",
+]
 
 _COPY = "journal.json"
+_BEAT = 1.0
+"""Seconds after which a transaction tells again that it is alive."""
+_SILENCE = 10_000_000_000
+"""Nanoseconds without a word after which it isn't: an engine may outlive us unseen, but hardly for longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +79,8 @@ class Journal:
     roots: tuple[str, ...]
     boot: str = ""
     """The boot of the machine in which it began."""
+    caches: tuple[str, ...] = ()
+    """The folders that have conda's packages unpacked."""
     inode: int = 0
     """Of the transaction's folder: in a copy of the environment it is another one."""
 
@@ -124,7 +147,7 @@ def _path(type_: type, value: Any) -> Any:
 
 
 def _folders(state: State) -> list[Path]:
-    return list(state.transactions.iterdir()) if state.transactions.is_dir() else []
+    return [path for path in state.transactions.iterdir() if path.is_dir()] if state.transactions.is_dir() else []
 
 
 def _damaged(state: State, path: Path, why: str) -> EnvironmentProblem:
@@ -135,6 +158,59 @@ def _damaged(state: State, path: Path, why: str) -> EnvironmentProblem:
         note="what is there now may be half of the change; nothing is touched",
         hint="delete that file to go on with what is there, then %pkg doctor",
     )
+
+
+# --- alive ---------------------------------------------------------------------------------------------------------
+
+
+def copy_of(state: State, journal: Journal) -> Path:
+    """The journal's copy, whose time tells when the transaction was alive last."""
+    return state.of(journal.id) / _COPY
+
+
+@contextlib.contextmanager
+def alive(state: State, journal: Journal) -> Iterator[None]:
+    """Tell, as long as the block runs, that the transaction is alive."""
+    copy, over = copy_of(state, journal), threading.Event()
+
+    def beat() -> None:
+        while not over.wait(_BEAT):
+            _renew(copy)
+
+    thread = threading.Thread(target=beat, name="transaction-alive", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        _renew(copy)
+
+
+def seen_alive(state: State) -> None:
+    """Tell that somebody holds the lock: an engine, perhaps, that outlived the process which began it."""
+    with contextlib.suppress(PkgError):  # a damaged journal is told by who gets the lock
+        journal = read_journal(state, state.journal)
+        if journal is not None:
+            _renew(copy_of(state, journal))
+
+
+def _renew(copy: Path) -> None:
+    with contextlib.suppress(OSError):  # a disk that has gone read-only: its time is what it was
+        os.utime(copy)
+
+
+def last_alive(state: State, journal: Journal) -> int | None:
+    """The time, in nanoseconds, after which what is written is surely no work of the transaction.
+
+    ``None`` where no time tells: without the copy, and in a copy of the environment, where all times are new.
+    """
+    try:
+        if state.of(journal.id).stat().st_ino != journal.inode:
+            return None
+        return copy_of(state, journal).stat().st_mtime_ns + _SILENCE
+    except OSError:
+        return None
 
 
 def is_ended(state: State, journal: Journal) -> bool:

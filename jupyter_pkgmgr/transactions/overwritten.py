@@ -15,22 +15,20 @@ from __future__ import annotations
 import filecmp
 import os
 import sys
-import zipfile
 import zlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from packaging.utils import canonicalize_name
 
 from jupyter_pkgmgr import names
 from jupyter_pkgmgr.inventory import Inventory, altered_paths, reinstall_command
-from jupyter_pkgmgr.model import Action, Ecosystem, Environment, Notice, OriginKind, Package, Plan
+from jupyter_pkgmgr.model import Action, Ecosystem, Environment, Notice, Package, Plan
 
+from .contents import modules_of, stem
 from .history import is_usable
 from .snapshot import BEFORE, Kept
 from .touched import loose, replaced
@@ -62,7 +60,7 @@ def at_risk(plan: Plan, environment: Environment, *, known: Collection[str] = ()
         if change.after is not None
         and (change.package.ecosystem is Ecosystem.CONDA or canonicalize_name(change.package.name) not in known)
     ]
-    modules = {module for package in unseen for module in _modules(package)}
+    modules = {module for package in unseen for module in modules_of(package)}
     if not modules:
         return []
     found: list[str] = []
@@ -104,7 +102,7 @@ def _arriving_beside(plan: Plan, before: Inventory) -> Iterator[Notice]:
         if change.after is None or change.action is not Action.INSTALL:
             continue
         known = {*changed, *(package.key for package in replaced(change, before))}
-        for module in _modules(change.after):
+        for module in modules_of(change.after):
             if names.is_namespace(module) or module in _OFTEN:
                 continue
             if any(_is_regular(place) for site in sites for place in site.places((module,))):
@@ -119,28 +117,6 @@ def _arriving_beside(plan: Plan, before: Inventory) -> Iterator[Notice]:
             hint=f"%pkg remove {old} first, unless they are meant to go together",
             packages=(new, old),
         )
-
-
-def _modules(package: Package) -> Iterator[str]:
-    """The modules that a package is known to bring: by the tables, by its own name, by its wheel if that is here."""
-    projects = [package.name]
-    if package.ecosystem is Ecosystem.CONDA:
-        projects = [name for name, _ in package.provides] or list(names.pypi_names(package.name) or projects)
-    for project in projects:
-        yield canonicalize_name(project).replace("-", "_")
-        yield from names.imports_of(project)
-    if package.origin.kind is OriginKind.PATH and package.origin.location.endswith(".whl"):
-        yield from _modules_of_wheel(package.origin.location)
-
-
-def _modules_of_wheel(location: str) -> Iterator[str]:
-    path = url2pathname(urlsplit(location).path) if location.startswith("file:") else location
-    try:
-        with zipfile.ZipFile(path) as archive:
-            tops = {name.partition("/")[0] for name in archive.namelist()}
-    except (OSError, zipfile.BadZipFile):  # the engine will tell
-        return
-    yield from (_stem(top) for top in tops if not top.endswith((".dist-info", ".data")))
 
 
 class _Site:
@@ -177,12 +153,8 @@ def _by_stem(folder: str) -> Mapping[str, list[str]]:
     if os.path.isdir(folder):
         for name in os.listdir(folder):
             if not name.endswith((".dist-info", ".egg-info", ".libs")):
-                found[_stem(name).casefold()].append(name)
+                found[stem(name).casefold()].append(name)
     return found
-
-
-def _stem(name: str) -> str:
-    return name.partition(".")[0]
 
 
 def _is_regular(place: str) -> bool:

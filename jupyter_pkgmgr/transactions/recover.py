@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from jupyter_pkgmgr.engines.guard import wait_for_worker
 from jupyter_pkgmgr.model import Cancellation, Environment, Event, EventKind, EventSink, Notice
-from jupyter_pkgmgr.model.errors import CancelledError, PkgError
+from jupyter_pkgmgr.model.errors import CancelledError, EnvironmentProblem, PkgError
 
 from .history import Entry, Result
-from .journal import Journal, is_ended, put_away, read_journal
-from .locks import Owner, prefix_lock
-from .rollback import explained, rollback
+from .journal import Journal, copy_of, is_ended, put_away, read_journal, seen_alive
+from .locks import Lock, Owner, prefix_lock
+from .manifest import Manifest
+from .rollback import Restored, explained, rollback
 from .settling import has_reached_the_disk, is_from_another_boot, revoke, settle, settled
+from .snapshot import Snapshot
+from .spared import overtaken
 from .state import State, state_of
 
-__all__ = ["Recovered", "is_unfinished", "recover", "recover_locked"]
+__all__ = ["Recovered", "awaited_lock", "is_unfinished", "recover", "recover_locked"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,19 +28,16 @@ class Recovered:
     """An interrupted transaction that was taken back."""
 
     entry: Entry
-    aside: tuple[Path, ...] = ()
-    """What was there beside, and was moved out of the way instead of deleted."""
+    restored: Restored
     revoked: bool = False
     """Whether it had been committed, and the machine then stopped too soon."""
 
     @property
     def message(self) -> str:
         """What happened, in a sentence."""
-        when = self.entry.started.replace("T", " ").removesuffix("+00:00")
-        what = f"{self.entry.command or 'a change'} of {when} UTC by {self.entry.user or 'somebody'}"
+        what = _described(self.entry)
         end = "was not on the disk yet when the machine stopped" if self.revoked else "was interrupted"
-        where = f"; what was added beside it is in {self.aside[0].parent}" if self.aside else ""
-        return f"{what} {end}; everything is as it was before it{where}"
+        return "; ".join((f"{what} {end}; everything is as it was before it", *self.restored.remarks))
 
     @property
     def notice(self) -> Notice:
@@ -63,12 +64,13 @@ def recover(
     if not is_unfinished(environment):
         return None
     if wait:
-        with prefix_lock(environment, owner, events=events, cancel=cancel):
+        with awaited_lock(environment, owner, events=events, cancel=cancel):
             return recover_locked(environment, events=events)
     impatient = Cancellation()
 
     def stop_waiting(event: Event) -> None:
         if event.kind is EventKind.WAITING:
+            seen_alive(state_of(environment))
             impatient.cancel()
 
     try:
@@ -76,6 +78,22 @@ def recover(
             return recover_locked(environment, events=events)
     except CancelledError:
         return None
+
+
+@contextlib.contextmanager
+def awaited_lock(environment: Environment, owner: Owner, *, events: EventSink, cancel: Cancellation) -> Iterator[Lock]:
+    """The environment's lock; if it had to be waited for, somebody was at work until this moment."""
+    waited = False
+
+    def notice(event: Event) -> None:
+        nonlocal waited
+        waited |= event.kind is EventKind.WAITING
+        events(event)
+
+    with prefix_lock(environment, owner, events=notice, cancel=cancel) as lock:
+        if waited:
+            seen_alive(state_of(environment))
+        yield lock
 
 
 def is_unfinished(environment: Environment) -> bool:
@@ -118,10 +136,33 @@ def recover_locked(environment: Environment, *, events: EventSink) -> Recovered 
 def _interrupted(environment: Environment, state: State, journal: Journal) -> Recovered:
     """Take back a transaction that wasn't decided."""
     wait_for_worker(environment.prefix)
+    _check_not_overtaken(replace(state, roots=journal.roots), journal)
     restored = rollback(
         state, journal, result=Result.RECOVERED, message="interrupted; the next use of the environment took it back"
     )
-    return Recovered(entry=journal.entry, aside=restored.aside)
+    return Recovered(entry=journal.entry, restored=restored)
+
+
+def _check_not_overtaken(state: State, journal: Journal) -> None:
+    """Refuse where going back would take away, or break, what others have done since the interruption."""
+    folder = state.of(journal.id)
+    manifest, snapshot = Manifest.load(folder), Snapshot.load(folder)
+    if manifest is None or snapshot is None:
+        return  # the rollback says so
+    if lines := overtaken(state, journal, manifest, snapshot):
+        raise EnvironmentProblem(
+            f"{_described(journal.entry)} was interrupted, and others have changed the same packages since",
+            reference="overtaken",
+            context=lines,
+            note="nothing is touched: what is there may be half of it, and going back would undo theirs as well",
+            hint=f"to keep what is there: delete {state.journal}, then %pkg doctor; "
+            f"to go back to before it all the same: delete {copy_of(state, journal)}",
+        )
+
+
+def _described(entry: Entry) -> str:
+    when = entry.started.replace("T", " ").removesuffix("+00:00")
+    return f"{entry.command or 'a change'} of {when} UTC by {entry.user or 'somebody'}"
 
 
 def _committed(environment: Environment, state: State, journal: Journal) -> Recovered | None:

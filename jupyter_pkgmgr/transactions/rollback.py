@@ -4,7 +4,7 @@ Every step compares first and then does what is missing, so a rollback may be st
 the argument is in :mod:`.journal`.
 """
 
-# ruff: noqa: PTH101, PTH102, PTH104, PTH106, PTH112, PTH114, PTH116, PTH118, PTH120
+# ruff: noqa: PTH101, PTH102, PTH106, PTH112, PTH114, PTH116, PTH118, PTH120
 # ruff: noqa: PTH208
 # Paths are strings here: an environment has thousands of them.
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -23,17 +24,12 @@ from .history import Entry, Result, write_entry
 from .journal import Journal, is_ended, remove_journal
 from .manifest import Manifest
 from .snapshot import Kept, Snapshot, is_unchanged, put_back, remove_file, remove_tree
+from .spared import TEMPORARY, Claims, Division
 from .state import State, sync_folder
 
 __all__ = ["Restored", "explained", "rollback"]
 
-TEMPORARY = ".jupyter_pkgmgr-put-back"
 _SHOWN = 10
-_ORDINARY = frozenset(
-    {"bin", "condabin", "conda-meta", "etc", "include", "lib", "lib64", "libexec", "man", "sbin", "share", "ssl", "var"}
-    | {"DLLs", "Include", "Lib", "Library", "Scripts", "Tools", "compiler_compat", "shell"}
-)
-"""Top folders of a prefix that belong to packages; elsewhere people keep things of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +39,18 @@ class Restored:
     removed: int = 0
     restored: int = 0
     aside: tuple[Path, ...] = ()
-    """What was added during the transaction, but may well not be its work: moved there instead of deleted."""
+    """What came since, but isn't known to be the transaction's, and could not stay: moved there instead of deleted."""
+    kept: tuple[str, ...] = ()
+    """The packages that somebody else has installed since, with their versions: they stay."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What isn't as it was before, or isn't where it was; empty where nobody interfered."""
+        kept = (f"kept what was installed meanwhile: {', '.join(self.kept)}",) if self.kept else ()
+        return (*kept, *(f"moved to {path}" for path in self.aside))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Work:
     """A rollback while it runs."""
 
@@ -55,6 +59,7 @@ class _Work:
     aside: Path
     manifest: Manifest
     snapshot: Snapshot
+    claims: Claims
     removed: int = 0
     restored: int = 0
     moved: list[Path] = field(default_factory=list)
@@ -96,7 +101,7 @@ def rollback(
     manifest, snapshot = Manifest.load(folder), Snapshot.load(folder)
     if manifest is None or snapshot is None:
         raise _nothing_to_restore_from(state, folder)
-    work = _Work(replace(state, roots=journal.roots), folder, state.aside / journal.id, manifest, snapshot)
+    work = _begin(replace(state, roots=journal.roots), journal, manifest, snapshot)
     lost: list[str] = []
     try:
         _restore(work)
@@ -108,51 +113,79 @@ def rollback(
     if lost:
         result = Result.FAILED
         message = f"{message}; {len(lost)} files could not be restored"
+    restored = Restored(
+        removed=work.removed,
+        restored=work.restored,
+        aside=(*_set_aside_before(work), *work.moved),
+        kept=tuple(f"{package.name} {package.version}" for package in work.claims.theirs),
+    )
+    message = "; ".join((message, *restored.remarks[:_SHOWN]))
     entry = replace(journal.entry, result=result, message=message, seconds=seconds)
     _end(state, folder, entry)
     if lost:
         raise _lost(state, lost)
-    return Restored(removed=work.removed, restored=work.restored, aside=tuple(work.moved))
+    return restored
+
+
+def _begin(state: State, journal: Journal, manifest: Manifest, snapshot: Snapshot) -> _Work:
+    """Look at what has come, and whose it is."""
+    try:
+        later = Manifest.scan(state, known=manifest)
+    except OSError as error:
+        raise _incomplete(state, [error]) from error
+    added, _ = manifest.diff(later)
+    claims = Claims(state, journal, manifest, later, added, snapshot)
+    return _Work(
+        state=state,
+        folder=state.of(journal.id),
+        aside=_new_folder(state.aside, journal.id),
+        manifest=manifest,
+        snapshot=snapshot,
+        claims=claims,
+    )
+
+
+def _new_folder(above: Path, name: str) -> Path:
+    """A rollback that is begun again has a folder of its own: what the first one moved is not to be replaced."""
+    count = 1
+    while (found := above / (name if count == 1 else f"{name}.{count}")).exists():
+        count += 1
+    return found
+
+
+def _set_aside_before(work: _Work) -> list[Path]:
+    """The folders of rollbacks of the same transaction that were stopped."""
+    return sorted(path for path in work.aside.parent.glob(f"{work.folder.name}*") if path != work.aside)
 
 
 def _restore(work: _Work) -> None:
     """Take away what came, then bring back what went; folders get their modes and times last."""
     manifest = work.manifest
-    added, _ = manifest.diff(Manifest.scan(work.state, known=manifest))
-    _take_away(work, added)
-    for place in sorted(manifest.folders):
+    division = _take_away(work)
+    folders = sorted(place for place in manifest.folders if not work.claims.is_replaced(place))
+    for place in folders:
         _make_folder(work, place)
     gone = [kept for kept in work.snapshot.files if not is_unchanged(work.state, work.folder, kept)]
-    _drop_bytecode(work, [*added, *(kept.place for kept in gone)])
+    _drop_bytecode(work, [*division.aside, *division.removed, *(kept.place for kept in gone)])
     for kept in gone:
         _put_back(work, kept)
     for kept in work.snapshot.files:  # bytecode that a package had recorded may have gone with the rest
         if "__pycache__" in kept.place and not is_unchanged(work.state, work.folder, kept):
             _put_back(work, kept)
-    for place in sorted(manifest.folders, reverse=True):
-        _set_times(work, place)
-    for path in sorted(work.touched):
-        if os.path.isdir(path):
-            sync_folder(path)
+    for place in reversed(folders):
+        _set_times(work, place, ours=place not in division.shared)
+    for path in filter(os.path.isdir, sorted(work.touched)):
+        sync_folder(path)
 
 
-def _take_away(work: _Work, added: list[str]) -> None:
-    """Delete what the manifest doesn't have, the innermost first; move aside what may be somebody's own."""
-    foreign = [place for place in added if _is_foreign(work.state, place)]
-    for place in foreign:
-        above = place.rpartition("/")[0]
-        if above not in foreign:
-            _attempt(work, place, _move_aside)
-    for place in reversed(added):
-        if not _is_foreign(work.state, place):
-            _attempt(work, place, _remove)
-
-
-def _is_foreign(state: State, place: str) -> bool:
-    top, slash, name = place.partition("/")
-    if state.roots != ("",) or (not slash and name.startswith(TEMPORARY)):
-        return False
-    return top not in _ORDINARY and place.rpartition("/")[2] != TEMPORARY
+def _take_away(work: _Work) -> Division:
+    """Delete what is known to be the transaction's, move aside what isn't and can't stay."""
+    division = work.claims.divide()
+    for place in division.aside:
+        _attempt(work, place, _move_aside)
+    for place in division.removed:
+        _attempt(work, place, _remove)
+    return division
 
 
 def _attempt(work: _Work, place: str, step: Callable[[_Work, str], None]) -> None:
@@ -166,7 +199,7 @@ def _attempt(work: _Work, place: str, step: Callable[[_Work, str], None]) -> Non
 def _move_aside(work: _Work, place: str) -> None:
     path, target = work.state.path(place), work.aside / place
     target.parent.mkdir(parents=True, exist_ok=True)
-    os.rename(path, target)
+    shutil.move(path, target)  # which copies where a folder is a disk of its own
     work.moved.append(target)
     work.touched.add(os.path.dirname(path))
 
@@ -181,7 +214,7 @@ def _remove(work: _Work, place: str) -> None:
         except OSError as error:
             if error.errno != errno.ENOTEMPTY:
                 raise
-            return  # another environment lies in it, which is none of our business
+            return  # somebody else's things lie in it, or another environment
     else:
         remove_file(path)
     work.removed += 1
@@ -232,15 +265,15 @@ def _put_back(work: _Work, kept: Kept) -> None:
         work.damaged.append(kept.place)
 
 
-def _set_times(work: _Work, place: str) -> None:
-    """A folder's mode and time; inventories and Python's own finders go by the time."""
+def _set_times(work: _Work, place: str, *, ours: bool) -> None:
+    """A folder's mode and time. Inventories and Python's own finders go by the time: not where others' files stay."""
     folder, path = work.manifest.folders[place], work.state.path(place)
     try:
         now = os.stat(path)
         if stat.S_IMODE(now.st_mode) != folder.mode:
             os.chmod(path, folder.mode)
             work.touched.add(path)
-        if now.st_mtime_ns != folder.mtime_ns:
+        if ours and now.st_mtime_ns != folder.mtime_ns:
             os.utime(path, ns=(now.st_atime_ns, folder.mtime_ns))
     except PermissionError:  # somebody else's folder in a shared environment: its mode is theirs to change
         return
@@ -251,6 +284,7 @@ def _set_times(work: _Work, place: str) -> None:
 def _missing(work: _Work) -> list[str]:
     """What was there and isn't, with what is there but can't be what was."""
     _, missing = work.manifest.diff(Manifest.scan(work.state, known=work.manifest))
+    missing = [place for place in missing if not work.claims.is_replaced(place)]
     return sorted({*missing, *(place for place in work.damaged if "__pycache__" not in place)})
 
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import sys
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -37,6 +38,8 @@ __all__ = [
 ]
 
 
+_TIME = "%Y%m%dT%H%M%S%f"
+_ID = re.compile(r"\d{8}T\d{12}-[0-9a-f]{4}")
 _HOLDABLE = {0xDC00 + byte: 0xEF00 + byte for byte in range(0x80, 0x100)}
 """Python's lone surrogates (PEP 383) to the private range that MirBSD's OPTU-8 set aside for the same end."""
 _ORIGINAL = {private: surrogate for surrogate, private in _HOLDABLE.items()}
@@ -130,9 +133,18 @@ def state_of(environment: Environment) -> State:
     return State(folder=folder, base=base, roots=tuple("" if root == "." else root for root in roots))
 
 
-def new_id() -> str:
-    """A name for a transaction; names sort by time."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(2)}"
+def new_id(state: State) -> str:
+    """A name for a transaction: its time, but later than every one that is there, should the clock have gone back."""
+    with contextlib.suppress(FileNotFoundError):
+        newest = max((name for name in os.listdir(state.transactions) if _ID.fullmatch(name)), default="")  # noqa: PTH208
+        if newest:
+            last = datetime.strptime(newest.partition("-")[0], _TIME).replace(tzinfo=UTC)
+            return _name(max(datetime.now(UTC), last + timedelta(microseconds=1)))
+    return _name(datetime.now(UTC))
+
+
+def _name(moment: datetime) -> str:
+    return f"{moment:{_TIME}}-{secrets.token_hex(2)}"
 
 
 def now() -> str:

@@ -16,18 +16,21 @@ import contextlib
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import platformdirs
+
 from jupyter_pkgmgr import process
-from jupyter_pkgmgr.model import Cancellation, Environment, EventSink, Plan
+from jupyter_pkgmgr.environments import read_conda_settings
+from jupyter_pkgmgr.model import Cancellation, Ecosystem, Environment, EventSink, Notice, Plan
 from jupyter_pkgmgr.model.errors import CancelledError, PkgError
 
 from .history import ENTRY, Entry, FileChanges, Result, file_changes, prune
-from .journal import Journal, finish, is_ended, put_away, write_journal
-from .locks import Owner, prefix_lock
+from .journal import Journal, alive, finish, is_ended, put_away, write_journal
+from .locks import Owner
 from .manifest import MANIFEST, MANIFEST_CHANGES, Manifest
-from .recover import recover_locked
+from .recover import awaited_lock, recover_locked
 from .rollback import Restored, explained, rollback
 from .settling import boot_id, settle
 from .snapshot import Snapshot, link_or_copy, remove_tree, take, to_sync
@@ -36,6 +39,8 @@ from .state import State, new_id, state_of
 __all__ = ["Transaction", "hold", "transaction"]
 
 AS_BEFORE = "everything is as it was before"
+FROM_SNAPSHOT = "snapshot"
+"""What stands where the plan of an undo names its engine: nothing is run."""
 
 
 @contextlib.contextmanager
@@ -47,7 +52,7 @@ def hold(environment: Environment, owner: Owner, *, events: EventSink, cancel: C
     PkgError
         If the lock can't be had, or an interrupted change can't be taken back.
     """
-    with prefix_lock(environment, owner, events=events, cancel=cancel) as lock, process.inherit(lock.fileno):
+    with awaited_lock(environment, owner, events=events, cancel=cancel) as lock, process.inherit(lock.fileno):
         recover_locked(environment, events=events)
         yield
 
@@ -65,6 +70,8 @@ class Transaction:
     """To be set by whoever verified the result: of the inventory that it left."""
     overwritten: tuple[str, ...] = ()
     """To be set as well: places that were overwritten without having been kept, so that no rollback mends them."""
+    warnings: list[Notice] = field(default_factory=list)
+    """What went wrong after it was decided, which makes no failure of it."""
 
     @property
     def id(self) -> str:
@@ -104,15 +111,16 @@ def transaction(
     """
     work = _begin(plan, owner, linked=linked, copied=copied, undoes=undoes)
     try:
-        yield work
-        _commit(work)
+        with alive(work.state, work.journal):
+            yield work
+            _commit(work)
     except BaseException as error:
         if is_ended(work.state, work.journal):  # stopped between the decision and the end of the journal
             put_away(work.state)
         else:
             _take_back(work, error)
         raise
-    with contextlib.suppress(OSError, PkgError):  # old snapshots that can't be dropped now are dropped another time
+    with _afterwards(work, "old snapshots could not be dropped; the next change tries again"):
         prune(plan.environment)
 
 
@@ -123,7 +131,7 @@ def _begin(
     state = state_of(environment)
     began = time.monotonic()
     entry = Entry(
-        id=new_id(),
+        id=new_id(state),
         started=owner.started,
         user=owner.user,
         host=owner.host,
@@ -150,6 +158,7 @@ def _begin(
             base=state.base,
             roots=state.roots,
             boot=boot_id(),
+            caches=_caches(plan),
             inode=folder.stat().st_ino,
         )
         write_journal(state, journal, after=(folder / MANIFEST, folder / MANIFEST_CHANGES, *to_sync(folder)))
@@ -166,8 +175,19 @@ def _drop_unbegun(state: State) -> None:
     except FileNotFoundError:
         return
     for name in names:
-        if not os.path.lexists(f"{root}/{name}/{ENTRY}"):
-            remove_tree(f"{root}/{name}")
+        folder = f"{root}/{name}"
+        if not os.path.lexists(f"{folder}/{ENTRY}") and os.path.isdir(folder) and not os.path.islink(folder):
+            with contextlib.suppress(OSError):  # it is in nobody's way, and the next transaction tries again
+                remove_tree(folder)
+
+
+def _caches(plan: Plan) -> tuple[str, ...]:
+    """Where the packages that will be linked are unpacked: the engines' own folders, and rattler's inside them."""
+    if not any(step.plan.ecosystem is Ecosystem.CONDA and step.plan.engine != FROM_SNAPSHOT for step in plan.steps):
+        return ()
+    folders = read_conda_settings(plan.environment).pkgs_dirs
+    own = platformdirs.user_cache_path("jupyter_pkgmgr", appauthor=False) / "pkgs"
+    return tuple(map(os.fspath, (*(folder / ".rattler" for folder in folders), *folders, own)))
 
 
 def _commit(work: Transaction) -> None:
@@ -183,9 +203,20 @@ def _commit(work: Transaction) -> None:
     )
     finish(state, entry, changes)
     if not work.journal.boot:
-        settle(state, work.journal)
+        with _afterwards(work, "what was installed could not be brought to the disk at once"):
+            settle(state, work.journal)
     with contextlib.suppress(OSError):  # it only saves time
         after.save(state.folder)
+
+
+@contextlib.contextmanager
+def _afterwards(work: Transaction, what: str) -> Iterator[None]:
+    """What is done once all is decided: if that fails, the change has been made nevertheless."""
+    try:
+        yield
+    except (OSError, PkgError) as error:
+        reason = error.message if isinstance(error, PkgError) else error.strerror or str(error)
+        work.warnings.append(Notice(reference="afterwards", message=f"{what}: {reason}"))
 
 
 def _room_of(snapshot: Snapshot, changes: FileChanges) -> int:
@@ -218,4 +249,4 @@ def _say_true(error: PkgError, restored: Restored) -> None:
     else:
         error.message = f"{error.message}; {AS_BEFORE}"
     error.args = (error.message,)
-    error.context = (*error.context, *(f"moved to {path}" for path in restored.aside))
+    error.context = (*error.context, *restored.remarks)

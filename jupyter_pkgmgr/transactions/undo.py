@@ -43,16 +43,14 @@ from .apply import refuse_blocked
 from .history import Entry, Signature, in_force, is_usable, read_entries, read_files, signature
 from .limits import read_limits
 from .locks import Owner
-from .rollback import TEMPORARY
 from .snapshot import Kept, Snapshot, put_back, remove_file, remove_tree
+from .spared import TEMPORARY
 from .state import State, state_of
-from .transaction import hold, transaction
+from .transaction import FROM_SNAPSHOT, hold, transaction
 from .verify import verify
 
 __all__ = ["Restoration", "UndoPlan", "apply_undo", "plan_undo"]
 
-ENGINE = "snapshot"
-"""What stands where a plan names its engine: nothing is run."""
 _LONGEST_COUNT = 3
 """Digits of ``undo N``; more are the beginning of an ID."""
 _SHOWN = 10
@@ -249,7 +247,7 @@ def _steps(changes: Sequence[Change]) -> Iterator[Step]:
     for ecosystem in Ecosystem:
         own = tuple(change for change in changes if change.package.ecosystem is ecosystem)
         if own:
-            yield Step(plan=EnginePlan(engine=ENGINE, engine_version="", ecosystem=ecosystem, changes=own))
+            yield Step(plan=EnginePlan(engine=FROM_SNAPSHOT, engine_version="", ecosystem=ecosystem, changes=own))
 
 
 def _other_ways(changes: Sequence[Change]) -> str:
@@ -441,6 +439,7 @@ def apply_undo(
             fingerprint=after.fingerprint,
             transaction=work.id,
             undoes=tuple(entry.id for entry in undo.entries),
+            warnings=tuple(work.warnings),
             changed_files=tuple(
                 Path(state.path(place))
                 for place, then in was.items()

@@ -16,7 +16,22 @@ from typing import Any
 
 import pytest
 
-from jupyter_pkgmgr.model import Cancellation, Environment, EnvironmentKind, Event, Plan, Request, Verb, ignore_events
+from jupyter_pkgmgr.model import (
+    Action,
+    Cancellation,
+    Change,
+    Ecosystem,
+    EnginePlan,
+    Environment,
+    EnvironmentKind,
+    Event,
+    Package,
+    Plan,
+    Request,
+    Step,
+    Verb,
+    ignore_events,
+)
 from jupyter_pkgmgr.model.errors import CancelledError, DiskFullError, EnvironmentProblem, PkgError, VerificationError
 from jupyter_pkgmgr.transactions import Owner, Result, hold, read_entries, recover
 from jupyter_pkgmgr.transactions.state import state_of
@@ -136,6 +151,26 @@ def upgrade(prefix: Path) -> None:
         file.write("==> 2 <==\n")
     (prefix / "conda-meta/old-1-0.json").write_text("{}")
     (prefix / "share").chmod(0o700)
+    install(prefix, "new", "1", "new/x.py", "new/locked/file", "OLD/data.txt", "old", "../../../bin/old/inner")
+
+
+def install(prefix: Path, name: str, version: str, *rows: str) -> None:
+    """What tells that a distribution is there: pip and uv write it last."""
+    folder = prefix / SITE / f"{name}-{version}.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    own = [f"{folder.name}/{file}" for file in ("METADATA", "RECORD")]
+    (folder / "RECORD").write_text("".join(f"{row},,\n" for row in (*rows, *own)))
+
+
+def package(name: str, version: str) -> Package:
+    return Package(name=name, version=version, ecosystem=Ecosystem.PYPI)
+
+
+CHANGED = (
+    Change(action=Action.UPGRADE, before=package("old", "1"), after=package("old", "2")),
+    Change(action=Action.INSTALL, before=None, after=package("new", "1")),
+)
 
 
 @contextlib.contextmanager
@@ -146,6 +181,7 @@ def change(environment: Environment) -> Iterator[None]:
         request=Request(verb=Verb.UPDATE, specs=(), command="%pkg update old"),
         environment=environment,
         fingerprint="f",
+        steps=(Step(plan=EnginePlan(engine="test", engine_version="", ecosystem=Ecosystem.PYPI, changes=CHANGED)),),
     )
     owner = Owner.here(face="test", command="%pkg update old")
     with (
@@ -440,7 +476,7 @@ def test_a_disk_that_is_full_to_the_last_block_is_no_obstacle(
     assert tree(environment.prefix) == before
 
 
-def full(_: int) -> None:
+def full(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
@@ -465,25 +501,6 @@ def test_a_link_that_was_written_through_is_told(environment: Environment) -> No
     with pytest.raises(VerificationError) as caught:
         recovered(environment)
     assert caught.value.context == ("etc/old.conf",)
-
-
-def test_what_people_added_beside_is_moved_aside(environment: Environment) -> None:
-    """A project that has its environment at its top: what its notebooks write meanwhile is nobody's to delete."""
-    before = tree(environment.prefix)
-
-    def work(prefix: Path) -> None:
-        upgrade(prefix)
-        (prefix / "results/run-1").mkdir(parents=True)
-        (prefix / "results/run-1/out.csv").write_text("1,2")
-        (prefix / "notes.ipynb").write_text("{}")
-
-    killed_in(environment, work)
-    (said,) = recovered(environment)
-    assert tree(environment.prefix) == before
-    (aside,) = state_of(environment).aside.iterdir()
-    assert str(aside) in said
-    assert (aside / "results/run-1/out.csv").read_text() == "1,2"
-    assert (aside / "notes.ipynb").exists()
 
 
 def test_environments_inside_are_left_alone(environment: Environment) -> None:

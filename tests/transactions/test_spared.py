@@ -1,0 +1,268 @@
+"""What others do to an environment while a transaction runs, and after it was killed: nothing of it is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jupyter_pkgmgr.model import Cancellation, Environment, ignore_events
+from jupyter_pkgmgr.model.errors import EnvironmentProblem, VerificationError
+from jupyter_pkgmgr.transactions import Owner, read_entries, recover
+from jupyter_pkgmgr.transactions.locks import prefix_lock
+from jupyter_pkgmgr.transactions.state import state_of
+
+from .test_rollback import SITE, change, environment, full, install, killed_in, recovered, tree, upgrade
+
+__all__ = ["environment"]
+
+
+def ended(how: str, environment: Environment, work: Callable[[Path], None]) -> str:
+    """A transaction that doesn't get to its end; what is said of it."""
+    if how == "killed":
+        killed_in(environment, work)
+        (said,) = recovered(environment)
+        return said
+    with pytest.raises(VerificationError) as caught:
+        fail(environment, work)
+    return "; ".join(caught.value.context)
+
+
+def fail(environment: Environment, work: Callable[[Path], None]) -> None:
+    with change(environment):
+        work(environment.prefix)
+        raise VerificationError("no good")
+
+
+OTHERS = {
+    "notes.ipynb": "{}",
+    "results/run-1/out.csv": "1,2",
+    "etc/jupyter/labconfig.json": "{}",
+    "share/jupyter/kernels/mine/kernel.json": "{}",
+    "var/results.sqlite": "rows",
+    "share/kept.bak": "a copy",
+}
+"""What other programs and people write into an environment, where nothing takes it for part of a package."""
+PARTS = {
+    f"{SITE}/my_notes.txt": "mine",
+    f"{SITE}/mine.pth": "# mine",
+    f"{SITE}/mine/deep/module.py": "x = 1",
+    f"{SITE}/old/mine.py": "in a package's folder",
+    "bin/my-script": "#!/bin/sh",
+    "include/mine.h": "int x;",
+    "conda-meta/mine-1-0.json.part": "{",
+}
+"""The same where Python, conda or the shell would."""
+
+
+def write_all(prefix: Path, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        path = prefix / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+
+def aside(environment: Environment) -> dict[str, str]:
+    """What was moved aside, by where it was."""
+    folder = state_of(environment).aside
+    return {
+        "/".join(path.relative_to(folder).parts[1:]): path.read_text() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("how", ["killed", "failed"])
+def test_nothing_of_others_is_lost(how: str, environment: Environment) -> None:
+    """While it runs, or between a crash and the next use: what no package of the transaction has isn't deleted."""
+    before = tree(environment.prefix)
+
+    def work(prefix: Path) -> None:
+        write_all(prefix, OTHERS)
+        upgrade(prefix)
+        (prefix / SITE / "old").unlink()
+        write_all(prefix, PARTS)
+
+    said = ended(how, environment, work)
+    after = tree(environment.prefix)
+    for name, content in OTHERS.items():
+        assert (environment.prefix / name).read_text() == content
+    assert aside(environment) == PARTS
+    for name in PARTS:
+        assert name not in after
+    assert "moved to" in said
+    assert "my_notes.txt" in said
+    assert "sqlite" not in said
+    assert "moved to" in read_entries(environment)[0].message
+    new = {name for name in after if name in OTHERS or any(other.startswith(f"{name}/") for other in OTHERS)}
+    changed = {"etc", "share"}  # the times of folders that have something new
+    assert {name: item for name, item in after.items() if name not in new | changed} == {
+        name: item for name, item in before.items() if name not in new | changed
+    }
+
+
+@pytest.mark.parametrize("how", ["killed", "failed"])
+def test_what_somebody_else_installed_stays(how: str, environment: Environment) -> None:
+    before = tree(environment.prefix)
+
+    def work(prefix: Path) -> None:
+        upgrade(prefix)
+        files = {f"{SITE}/other/__init__.py": "", "bin/other": "#!", "share/other/data": "1", "etc/other.conf": ""}
+        write_all(prefix, files)
+        install(prefix, "other", "1.0", "other/__init__.py", *(f"../../../{name}" for name in list(files)[1:]))
+        write_all(prefix, {"share/c/data": "1", "lib/libc.so": "1"})
+        record = {"name": "c", "files": ["share/c/data", "lib/libc.so"]}
+        (prefix / "conda-meta/c-2-0.json").write_text(json.dumps(record))
+
+    said = ended(how, environment, work)
+    assert "kept what was installed meanwhile: other 1.0, c 2" in said
+    assert "moved" not in said
+    after = tree(environment.prefix)
+    assert {name for name in after if name not in before} == {
+        *(f"{SITE}/{name}" for name in ("other", "other/__init__.py", "other-1.0.dist-info")),
+        *(f"{SITE}/other-1.0.dist-info/{name}" for name in ("METADATA", "RECORD")),
+        *("bin/other", "share/other", "share/other/data", "etc/other.conf"),
+        *("share/c", "share/c/data", "lib/libc.so", "conda-meta/c-2-0.json"),
+    }
+    assert not [name for name, item in before.items() if item[0] != "folder" and after.get(name) != item]
+    assert not state_of(environment).aside.exists()
+
+
+def test_an_upgrade_by_somebody_else_of_another_package_stays(environment: Environment) -> None:
+    """The files of its old version are gone by their hand: that is no loss, and their folders don't come back."""
+    prefix = environment.prefix
+    write_all(prefix, {f"{SITE}/other/one.py": "1"})
+    install(prefix, "other", "1.0", "other/one.py")
+
+    def work(_: Path) -> None:
+        upgrade(prefix)
+        shutil.rmtree(prefix / SITE / "other")
+        shutil.rmtree(prefix / SITE / "other-1.0.dist-info")
+        write_all(prefix, {f"{SITE}/other/two.py": "2"})
+        install(prefix, "other", "2.0", "other/two.py")
+
+    killed_in(environment, work)
+    (said,) = recovered(environment)
+    assert "kept what was installed meanwhile: other 2.0" in said
+    assert [path.name for path in (prefix / SITE).glob("other-*")] == ["other-2.0.dist-info"]
+    assert [path.name for path in (prefix / SITE / "other").iterdir()] == ["two.py"]
+
+
+def test_half_of_a_wheel_does_not_stay_importable(environment: Environment) -> None:
+    """Its list of files may not be there yet: then its modules are known, and what isn't is moved aside."""
+
+    def work(prefix: Path) -> None:
+        write_all(prefix, {f"{SITE}/new/x.py": "x", f"{SITE}/_new_speedups.so": "x", "bin/new-command": "x"})
+
+    killed_in(environment, work)
+    recovered(environment)
+    assert not (environment.prefix / SITE / "new").exists()
+    assert aside(environment) == {f"{SITE}/_new_speedups.so": "x", "bin/new-command": "x"}
+
+
+def test_what_pip_renamed_before_it_deletes_it_needs_no_keeping(environment: Environment) -> None:
+    before = tree(environment.prefix)
+
+    def work(prefix: Path) -> None:
+        (prefix / SITE / "old").rename(prefix / SITE / "~ld")
+        (prefix / SITE / "new-1.dist-info").mkdir()
+        (prefix / SITE / ".tmpAb12Cd").write_text("uv's")
+
+    killed_in(environment, work)
+    assert "moved" not in recovered(environment)[0]
+    assert tree(environment.prefix) == before
+    assert not state_of(environment).aside.exists()
+
+
+def test_a_rollback_that_is_begun_again_overwrites_nothing_that_it_moved(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_in(environment, lambda prefix: write_all(prefix, {f"{SITE}/mine/a.py": "first"}))
+    with monkeypatch.context() as patch:
+        patch.setattr("jupyter_pkgmgr.transactions.rollback.write_entry", full)
+        patch.setattr("jupyter_pkgmgr.transactions.rollback.remove_journal", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            recovered(environment)
+    write_all(environment.prefix, {f"{SITE}/mine/a.py": "second", f"{SITE}/mine/b.py": "third"})
+    (said,) = recovered(environment)
+    found = [path.read_text() for path in state_of(environment).aside.rglob("*.py")]
+    assert sorted(found) == ["first", "second", "third"]
+    assert said.count("moved to") == 2
+    assert not (environment.prefix / SITE / "mine").exists()
+
+
+def stopped(_: object) -> None:
+    raise KeyboardInterrupt
+
+
+# --- others have gone on -------------------------------------------------------------------------------------------
+
+
+def days_later(environment: Environment) -> None:
+    """The transaction hasn't been alive for long."""
+    for folder in state_of(environment).transactions.iterdir():
+        os.utime(folder / "journal.json", ns=(10**18, 10**18))
+
+
+def new_by_hand(prefix: Path) -> None:
+    write_all(prefix, {f"{SITE}/new/__init__.py": "by hand"})
+    install(prefix, "new", "1", "new/__init__.py")
+
+
+def needs_new(prefix: Path) -> None:
+    install(prefix, "other", "1.0")
+    (prefix / SITE / "other-1.0.dist-info/METADATA").write_text("Name: other\nVersion: 1.0\nRequires-Dist: new>=1\n\n")
+
+
+@pytest.mark.parametrize(
+    ("work", "line"),
+    [
+        (new_by_hand, "new 1 was installed since"),
+        (needs_new, "other 1.0, installed since, needs new>=1"),
+    ],
+)
+@pytest.mark.parametrize("decision", ["back", "keep"])
+def test_going_back_over_what_others_have_done_is_for_them_to_decide(
+    decision: str, work: Callable[[Path], None], line: str, environment: Environment
+) -> None:
+    before = tree(environment.prefix)
+    killed_in(environment, lambda _: None)
+    days_later(environment)
+    work(environment.prefix)
+    now = tree(environment.prefix)
+    for _ in range(2):
+        with pytest.raises(EnvironmentProblem) as caught:
+            recovered(environment)
+        assert (caught.value.reference, caught.value.context) == ("overtaken", (line,))
+        assert tree(environment.prefix) == now
+    with pytest.raises(EnvironmentProblem), change(environment):
+        pytest.fail("nobody may change it before that is decided")
+    keep, (go_back,) = state_of(environment).journal, state_of(environment).transactions.glob("*/journal.json")
+    assert f"to keep what is there: delete {keep}, " in str(caught.value.hint)
+    assert str(caught.value.hint).endswith(f"to go back to before it all the same: delete {go_back}")
+    back = decision == "back"
+    (go_back if back else keep).unlink()
+    assert len(recovered(environment)) == back
+    if not back:
+        assert tree(environment.prefix) == now
+    elif work is new_by_hand:
+        assert {name: item[0] for name, item in tree(environment.prefix).items()} == {
+            name: item[0] for name, item in before.items()
+        }
+    else:
+        assert (environment.prefix / SITE / "other-1.0.dist-info").exists()
+
+
+def test_whoever_waits_for_an_engine_knows_that_it_was_alive(environment: Environment) -> None:
+    """It may have outlived its ``%pkg`` for long: what it wrote last is not somebody else's."""
+    before = tree(environment.prefix)
+    killed_in(environment, lambda _: None)
+    days_later(environment)
+    new_by_hand(environment.prefix)
+    with prefix_lock(environment, Owner.here(), events=ignore_events, cancel=Cancellation()):
+        assert recover(environment, Owner.here(), events=ignore_events, cancel=Cancellation(), wait=False) is None
+    assert len(recovered(environment)) == 1
+    assert not (environment.prefix / SITE / "new").exists()
+    assert set(tree(environment.prefix)) == set(before)
