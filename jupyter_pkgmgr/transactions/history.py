@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -167,7 +167,15 @@ def is_usable(folder: Path, kept: Kept) -> bool:
     return now is not None and (now.type, now.size, now.mtime_ns) == ("file", kept.size, kept.mtime_ns)
 
 
-def file_changes(state: State, transaction: Path, before: Manifest, after: Manifest, snapshot: Snapshot) -> FileChanges:
+def file_changes(
+    state: State,
+    transaction: Path,
+    before: Manifest,
+    after: Manifest,
+    snapshot: Snapshot,
+    *,
+    others: Collection[str] = (),
+) -> FileChanges:
     """What a transaction did to the files; bytecode aside, which Python makes and drops as it likes.
 
     Parameters
@@ -178,9 +186,11 @@ def file_changes(state: State, transaction: Path, before: Manifest, after: Manif
         The manifests from before and after it.
     snapshot
         What it kept.
+    others
+        Places that came meanwhile by somebody else's hand, so that no undo is to take them away.
     """
     added, removed = before.diff(after)
-    here = {place: signature(state.path(place)) for place in added}
+    here = {place: signature(state.path(place)) for place in added if place not in others}
     for kept in snapshot.files:
         if kept.place in after and not is_unchanged(state, transaction, kept):
             here[kept.place] = signature(state.path(kept.place))

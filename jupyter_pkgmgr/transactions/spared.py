@@ -57,12 +57,14 @@ class _Whose(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Division:
-    """What to do with the places that the manifest lacks; what is in neither stays."""
+    """What to do with the places that the manifest lacks."""
 
     removed: tuple[str, ...] = ()
     """The innermost first; folders go if they are empty by then."""
     aside: tuple[str, ...] = ()
     """None lies in another one."""
+    left: frozenset[str] = frozenset()
+    """What stays: it is somebody else's, and in nobody's way."""
     shared: frozenset[str] = frozenset()
     """The folders in which something stays, so that they aren't what they were."""
 
@@ -175,11 +177,6 @@ class Claims:
         wheels = {canonicalize_name(item.name) for item in self._packages if item.ecosystem is Ecosystem.PYPI}
         return not wheels <= listed and is_from_another_boot(self._journal)
 
-    def is_spared(self, place: str) -> bool:
-        """Whether a place that came is none of the transaction's business, and in nobody's way."""
-        whose = self._whose(place)
-        return whose is _Whose.THEIRS or (whose is _Whose.NOBODYS and not self._is_taken_for_a_part(place))
-
     def _whose(self, place: str) -> _Whose:
         if place in self._of_theirs or place.rpartition("/")[0] in self._of_theirs:
             return _Whose.THEIRS
@@ -213,6 +210,7 @@ class Claims:
         inside: dict[str, set[_Whose]] = defaultdict(set)
         removed: list[str] = []
         aside: set[str] = set()
+        left: set[str] = set()
         shared: set[str] = set()
         for place in reversed(self._added):  # what lies in a folder comes before it
             own = inside.pop(place, None)
@@ -228,12 +226,15 @@ class Claims:
                 aside.add(place)
             elif _Whose.OURS in own:
                 removed.append(place)
+            else:
+                left.add(place)
         outermost = sorted(place for place in aside if place.rpartition("/")[0] not in aside)
         last = self._what_tells()
         early = (place for place in removed if place not in last)
         return Division(
             removed=(*early, *(place for place in removed if place in last)),
             aside=tuple(outermost),
+            left=frozenset(left),
             shared=frozenset(shared),
         )
 

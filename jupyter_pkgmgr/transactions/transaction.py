@@ -34,6 +34,7 @@ from .recover import awaited_lock, recover_locked
 from .rollback import Restored, explained, rollback
 from .settling import boot_id, settle
 from .snapshot import Snapshot, link_or_copy, remove_tree, take, to_sync
+from .spared import Claims
 from .state import State, new_id, state_of
 
 __all__ = ["Transaction", "hold", "transaction"]
@@ -193,7 +194,9 @@ def _caches(plan: Plan) -> tuple[str, ...]:
 def _commit(work: Transaction) -> None:
     state, folder = work.state, work.state.of(work.id)
     after = Manifest.scan(state, known=work.manifest)
-    changes = file_changes(state, folder, work.manifest, after, work.snapshot)
+    added, _ = work.manifest.diff(after)
+    others = Claims(state, work.journal, work.manifest, after, added, work.snapshot).divide().left
+    changes = file_changes(state, folder, work.manifest, after, work.snapshot, others=others)
     entry = replace(
         work.journal.entry,
         result=Result.COMMITTED,

@@ -104,14 +104,16 @@ def _table(results: list[Result]) -> str:
                 row.update(["unfinished"] if result.unfinished else [])
                 row.update(["revoked"] if result.revoked else [])
                 row.update(["again"] if result.kill.recovery and result.unfinished else [])
+                row.update(["others"] if result.kill.others else [])
                 row.update(["failures"] if result.failures else [])
-    columns = ("kills", "unfinished", "revoked", "again", "before", "after", "neither", "failures")
+    columns = ("kills", "unfinished", "revoked", "again", "others", "before", "after", "neither", "failures")
     lines = [f"{'over':<16} {'killed':<7}" + "".join(f"{name:>11}" for name in columns)]
     for (tool, victim), row in sorted(rows.items(), key=lambda item: (item[0][0].startswith("bare"), item[0])):
         lines.append(f"{tool:<16} {victim:<7}" + "".join(f"{row[name]:>11}" for name in columns))
     late = sum(not result.hit for result in results)
     total = sum(result.seconds for result in results)
     lines.append("unfinished: a journal was left; again: of those, the recovery was killed too")
+    lines.append("others: of the kills, with other programs at work in the environment; nothing of theirs may be lost")
     lines.append("revoked: done, but not on the disk yet when the power went, and so taken back as a whole")
     lines.append(f"{late} more came too late to hit; {total:.0f} s")
     return "\n".join(lines)

@@ -20,6 +20,7 @@ from testbed.environments import tool as find_tool
 
 from .killing import children, gone, kill_all, send
 from .lab import ROOT, Lab
+from .others import Others
 from .scenes import BARE, Scene, bare_command, draw_scene
 from .trees import STATE, Tree, differences, read_tree, same, same_result, stale_bytecode
 
@@ -48,6 +49,8 @@ class Kill:
     """Before the power goes: seconds since the system wrote all that it had; 0 if it hadn't."""
     recovery: tuple[float, ...] = ()
     """For each kill of a recovery: where in it."""
+    others: bool = False
+    """Whether other programs write into the environment meanwhile and afterwards, and install a package."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,7 @@ class Result:
         how = f"{kill.victim} by {kill.trigger} {kill.where:.2f}+{kill.delay:.2f}{' cold' if kill.cold else ''}"
         how += f" flushed {kill.flushed:.3f} s before" if kill.flushed else ""
         again = f", recovery killed {len(kill.recovery)} times" if kill.recovery else ""
+        how += ", with others" if kill.others else ""
         hit = "" if self.hit else " (too late)"
         head = f"{self.seed} {self.scene.tool}: {self.scene.line!r} on {list(self.scene.setup)}, {how}{again}{hit}"
         left = f"{', unfinished' if self.unfinished else ''}{', revoked' if self.revoked else ''}"
@@ -180,6 +184,9 @@ class Trials:
         if self.lab.disk:
             os.sync()
         run = self._start(scene, kill, reference)
+        others = Others(self.lab) if kill.others else None
+        if others:
+            others.write_beside()
         orphans = self._strike(run, kill, reference)
         code = run.finish(TIMEOUT)
         result.hit = code != 0 or kill.victim == "power"
@@ -188,7 +195,10 @@ class Trials:
             self._leave(result, reference, orphans)
         else:
             result.unfinished = self._journal.exists()
-            self._judge(result, reference, run, code, orphans)
+            if others:
+                gone(orphans)
+                others.go_on()
+            self._judge(result, reference, run, code, orphans, others)
         self.lab.forget_cold()
         result.seconds = time.monotonic() - started
         return result
@@ -270,19 +280,33 @@ class Trials:
             )
             result.left = differences(nearer, tree, limit=3)
 
-    def _judge(self, result: Result, reference: Reference, run: Run, code: int | None, orphans: list[int]) -> None:
+    def _judge(
+        self,
+        result: Result,
+        reference: Reference,
+        run: Run,
+        code: int | None,
+        orphans: list[int],
+        others: Others | None,
+    ) -> None:
         say = result.failures.append
         if code is None:
             say(f"it hung: {run.output}")
         if "Traceback" in run.output and not _still_starting(run.output):
             say(f"a traceback: {run.output}")
         cut = result.kill.victim == "power"  # then nothing is promised but that all of the change is there or nothing
-        if code is not None and code >= 0 and not cut:  # it ended by itself: then nothing is left to recover
+        if (
+            code is not None and code >= 0 and not cut and others is None
+        ):  # it ended by itself: then nothing is left to recover
             wanted = reference.after if code == 0 else reference.before
             if not (same_result if code == 0 else same)(wanted, found := read_tree(self.lab.prefix)):
                 say(f"it ended with {code} by itself, but: {differences(wanted, found)} {run.output}")
         self._recover(result, orphans)
         tree = read_tree(self.lab.prefix)
+        if others:
+            result.failures += others.losses(tree)
+            before = others.without(tree, reference.before)
+            tree = before if same(before, reference.before) else others.without(tree, reference.after)
         result.state = state_of(tree, reference)
         if result.state == "neither":
             say(f"from before: {differences(reference.before, tree)}")
@@ -344,7 +368,16 @@ def _draw_kill(rng: random.Random, *, bare: bool, power: bool) -> Kill:
         tuple(rng.random() for _ in range(rng.choice((0, 0, 1, 1, 2)))) if victim != "cancel" and not bare else ()
     )
     flushed = rng.choice((0.0, 0.01, 0.1)) * rng.random() if power else 0.0
-    return Kill(victim=victim, trigger=trigger, where=where, delay=delay, cold=cold, flushed=flushed, recovery=recovery)
+    return Kill(
+        victim=victim,
+        trigger=trigger,
+        where=where,
+        delay=delay,
+        cold=cold,
+        flushed=flushed,
+        recovery=recovery,
+        others=not bare and not power and rng.random() < 0.5,
+    )
 
 
 def _last_event(run: Run) -> str:

@@ -13,6 +13,7 @@ import pytest
 from jupyter_pkgmgr.model import Cancellation, Environment, ignore_events
 from jupyter_pkgmgr.model.errors import EnvironmentProblem, VerificationError
 from jupyter_pkgmgr.transactions import Owner, read_entries, recover
+from jupyter_pkgmgr.transactions.history import read_files
 from jupyter_pkgmgr.transactions.locks import prefix_lock
 from jupyter_pkgmgr.transactions.state import state_of
 
@@ -195,6 +196,24 @@ def test_a_rollback_that_is_begun_again_overwrites_nothing_that_it_moved(
 
 def stopped(_: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_no_undo_takes_away_what_others_wrote_while_the_change_ran(environment: Environment) -> None:
+    def work(prefix: Path) -> None:
+        upgrade(prefix)
+        write_all(prefix, OTHERS)
+        write_all(prefix, {f"{SITE}/other.py": ""})
+        install(prefix, "other", "1.0", "other.py")
+
+    with change(environment):
+        work(environment.prefix)
+    (entry,) = read_entries(environment)
+    files = read_files(state_of(environment).of(entry.id))
+    assert files is not None
+    assert not [place for place in files.added if place in OTHERS or "other" in place or "jupyter" in place]
+    assert {f"{SITE}/new/x.py", f"{SITE}/new", "bin/old", "bin/old/inner", f"{SITE}/new-1.dist-info/RECORD"} <= set(
+        files.added
+    )
 
 
 # --- others have gone on -------------------------------------------------------------------------------------------
