@@ -323,6 +323,10 @@ class PackageService:
         """What is installed."""
         return self._inventory(environment)
 
+    def unfinished(self, environment: Environment) -> PkgError | None:
+        """Why an interrupted change has not been taken back: what is read then may be half of it."""
+        return self._recover(environment)
+
     def history(self, environment: Environment) -> tuple[Entry, ...]:
         """What was done to the environment through us, newest first."""
         self._recover(environment)
@@ -410,7 +414,7 @@ class PackageService:
         self._recover(environment)
         return read_inventory(environment)
 
-    def _recover(self, environment: Environment) -> None:
+    def _recover(self, environment: Environment) -> PkgError | None:
         """Take back what was interrupted before anything is read.
 
         An engine that outlived its ``%pkg`` isn't waited for: what is read then may be half of its change. Only
@@ -419,9 +423,11 @@ class PackageService:
         Where that can't be done, reading goes on: this user may be allowed to do nothing else, and has to see what
         there is. Whoever wants to change the environment is told.
         """
-        with contextlib.suppress(PkgError):
-            owner = self._owner()
-            recover(environment, owner, events=ignore_events, cancel=Cancellation(), wait=False)
+        try:
+            recover(environment, self._owner(), events=ignore_events, cancel=Cancellation(), wait=False)
+        except PkgError as error:
+            return error
+        return None
 
     # --- engines ---------------------------------------------------------------------------------------------------
 

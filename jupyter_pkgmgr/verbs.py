@@ -216,6 +216,7 @@ class Runner:
             if not patterns or any(fnmatchcase(package.name.lower(), pattern) for pattern in patterns)
         )
         self._show("result", render_packages(packages, inventory))
+        self._tell_unfinished()
         return _report(packages=packages, fingerprint=inventory.fingerprint)
 
     def _search(self, command: Command) -> Report:
@@ -249,7 +250,14 @@ class Runner:
         entries = self._service.history(self._environment)
         shown = render_history(entries, self._environment, limit=command.limit, verbose=command.verbose)
         self._show("result", shown)
+        self._tell_unfinished()
         return _report(history=entries[: command.limit])
+
+    def _tell_unfinished(self) -> None:
+        """Say that what was read may be half of a change that can't be taken back."""
+        error = self._service.unfinished(self._environment)
+        if error is not None:
+            self._show("warning-unfinished", plain(f"warning: {error.message}; {self._program} doctor says more"))
 
     def _panel(self, _command: Command) -> Report:
         """A kernel shows it itself, without asking here: this is a terminal, or something behind the verb."""

@@ -71,7 +71,7 @@ def _unfinished(environment: Environment, owner: Owner, events: EventSink, cance
     except PkgError as error:
         yield Problem(
             reference="unfinished-transaction",
-            message=f"an interrupted change can't be taken back: {error.message}",
+            message=f"an interrupted change can't be taken back: {': '.join((error.message, *_few(error.context)))}",
             path=journal,
             hint=error.hint or "%pkg list tries again, as does every other command",
         )
@@ -89,6 +89,11 @@ def _unfinished(environment: Environment, owner: Owner, events: EventSink, cance
             path=journal,
             hint="%pkg doctor again when that has ended",
         )
+
+
+def _few(facts: Sequence[str]) -> tuple[str, ...]:
+    """The facts of an error as one, or none."""
+    return ("; ".join(facts[:_NAMED]),) if facts else ()
 
 
 def _damaged(state: State, entries: Sequence[Entry]) -> Iterator[Problem]:

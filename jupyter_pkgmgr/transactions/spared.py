@@ -170,7 +170,9 @@ class Claims:
     @cached_property
     def _unsure(self) -> bool:
         """Whether there is a package of the transaction whose files may lie anywhere."""
-        if not all(self._cached.values()):
+        # What isn't in conda's cache hasn't been linked, unless the cache has gone since; an undo needs none.
+        linked = self._journal.caches and not any(map(os.path.isdir, self._journal.caches))
+        if linked and not all(self._cached.values()):
             return True
         # A wheel's data follows its list; but when the machine stopped, the list may be what was lost.
         listed = {found.name for found in self._mine if any(found.files(self._state))}
