@@ -82,7 +82,7 @@ def installed_packages(manifest: Manifest) -> Iterator[Installed]:
     """Every package whose metadata a manifest knows of."""
     for site in sites(manifest):
         for folder in manifest.folders[site].folders:
-            if folder.endswith(".dist-info"):
+            if folder.endswith(".dist-info") and not folder.startswith("~"):  # what pip is about to delete
                 name, version = name_of_folder(folder)
                 place = f"{site}/{folder}" if site else folder
                 yield Installed(name=name, version=version, ecosystem=Ecosystem.PYPI, place=place)

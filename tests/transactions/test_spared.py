@@ -168,6 +168,7 @@ def test_what_pip_renamed_before_it_deletes_it_needs_no_keeping(environment: Env
 
     def work(prefix: Path) -> None:
         (prefix / SITE / "old").rename(prefix / SITE / "~ld")
+        (prefix / SITE / "old-1.dist-info").rename(prefix / SITE / "~ld-1.dist-info")
         (prefix / SITE / "new-1.dist-info").mkdir()
         (prefix / SITE / ".tmpAb12Cd").write_text("uv's")
 
