@@ -177,7 +177,7 @@ def _drop_unbegun(state: State) -> None:
         return
     for name in names:
         folder = f"{root}/{name}"
-        if not os.path.lexists(f"{folder}/{ENTRY}") and os.path.isdir(folder) and not os.path.islink(folder):
+        if not os.path.lexists(f"{folder}/{ENTRY}") and Path(folder).is_dir() and not Path(folder).is_symlink():
             with contextlib.suppress(OSError):  # it is in nobody's way, and the next transaction tries again
                 remove_tree(folder)
 
