@@ -42,6 +42,8 @@ TEMPORARY = ".jupyter_pkgmgr-put-back"
 """The name of a file that is being put back."""
 _OF_UV = re.compile(r"\.tmp[A-Za-z0-9]{6}")
 """A temporary file or folder of uv's (Rust's ``tempfile``), which it makes beside what it installs."""
+_OF_RATTLER = re.compile(r"\.refprobe-[A-Za-z0-9]{6}")
+"""A folder on top of the prefix in which rattler tries for a moment whether files can share blocks."""
 _PARTS = frozenset(
     {"bin", "condabin", "conda-meta", "include", "lib", "lib64", "libexec", "sbin"}
     | {"DLLs", "Include", "Lib", "Library", "Scripts", "Tools", "compiler_compat", "shell"}
@@ -198,7 +200,11 @@ class Claims:
 
     def _is_temporary(self, place: str) -> bool:
         parts = place.split("/")
-        if parts[-1] == TEMPORARY or (parts[0] in _PARTS and any(map(_OF_UV.fullmatch, parts))):
+        if (
+            parts[-1] == TEMPORARY
+            or _OF_RATTLER.fullmatch(parts[0])
+            or (parts[0] in _PARTS and any(map(_OF_UV.fullmatch, parts)))
+        ):
             return True
         return any(part.startswith("~") for part in parts) and _inode(self._state.path(place)) in self._kept
 

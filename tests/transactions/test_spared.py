@@ -171,6 +171,7 @@ def test_what_pip_renamed_before_it_deletes_it_needs_no_keeping(environment: Env
         (prefix / SITE / "old-1.dist-info").rename(prefix / SITE / "~ld-1.dist-info")
         (prefix / SITE / "new-1.dist-info").mkdir()
         (prefix / SITE / ".tmpAb12Cd").write_text("uv's")
+        write_all(prefix, {".refprobe-dIV0IA/src": "rattler's"})
 
     killed_in(environment, work)
     assert "moved" not in recovered(environment)[0]
