@@ -13,7 +13,8 @@ Protocol 1. The child's first line is ``{"protocol": 1, "version": "…"}``. The
 - child: ``{"id": 1, "display": {"key": "plan", "data": {"text/plain": …, "text/html": …}}}``; the same key again
   replaces what was shown
 - child: ``{"id": 1, "result": {…}}`` or ``{"id": 1, "error": {…}}``, once, last; of ``api`` the result is
-  ``{"status", "body", "headers"}``, whatever the status
+  ``{"status", "body", "headers", "changed"}``, whatever the status; ``changed`` lists what was done since the last
+  answer: ``{"changed_files", "changed_packages", "transaction", "undoes", "job"}`` each, for the kernel's verdict
 
 ``_JUPYTER_PKGMGR_LIMITS``, where it is set, is a JSON object ``{"policy": fields of AdminPolicy, "server": prefix of
 the server's environment or null}``: what came with a server's attachment binds its kernels here, too.

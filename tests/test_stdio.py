@@ -238,7 +238,7 @@ def ask(child: Child, number: int, method: str, path: str, body: Any = None, **m
     answer = child.answer()
     assert answer["id"] == number
     result: dict[str, Any] = answer["result"]
-    assert set(result) == {"status", "body", "headers"}
+    assert set(result) == {"status", "body", "headers", "changed"}
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import msgspec
 
 from jupyter_pkgmgr.environments import from_kernel
-from jupyter_pkgmgr.jobs import JobManager
+from jupyter_pkgmgr.jobs import Job, JobManager
 from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.service import PackageService
+from jupyter_pkgmgr.typed import changed_packages
 
 from .api import Api
 from .environments import Environments
@@ -51,15 +53,29 @@ class Tunnel:
 
     def __init__(self, service: PackageService, *, server: Path | None = None) -> None:
         self._environments = Environments(secrets.token_bytes(32), server=server)  # ids need not outlive this process
-        self._jobs = JobManager()
+        self._jobs = JobManager(listeners=(self._note_change,))
+        self._changed: deque[dict[str, Any]] = deque()
         self._api = Api(
             Parts(service=service, jobs=self._jobs, environments=self._environments, plans=Plans(), host=Alone())
         )
 
     def ask(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer one message: ``{"status", "body", "headers"}``."""
+        """Answer one message: ``{"status", "body", "headers", "changed"}``.
+
+        ``changed`` is what was done to the environment since the last answer, each change once: the kernel compares it
+        with what it has loaded.
+        """
         answer = self._answer(message)
-        return {"status": answer.status, "body": answer.body, "headers": dict(answer.headers)}
+        changed = [self._changed.popleft() for _ in range(len(self._changed))]
+        return {"status": answer.status, "body": answer.body, "headers": dict(answer.headers), "changed": changed}
+
+    def _note_change(self, job: Job) -> None:
+        outcome = job.outcome
+        if job.state.ended and outcome is not None and outcome.changes:
+            files = [str(path) for path in outcome.changed_files]
+            change = {"changed_files": files, "changed_packages": changed_packages(outcome)}
+            made = {"transaction": outcome.transaction, "undoes": list(outcome.undoes), "job": job.id}
+            self._changed.append({**change, **made})
 
     def _answer(self, message: Mapping[str, Any]) -> ApiResponse:
         try:

@@ -30,6 +30,11 @@ class Changes:
     def __init__(self) -> None:
         self._changes: List[_Change] = []
 
+    @property
+    def due(self) -> verdict.Verdict:
+        """What all that stands asks for."""
+        return _together(self._standing())
+
     def judge(self, change: Mapping[str, Any], waiting: Iterable[str] = ()) -> Tuple[verdict.Verdict, verdict.Verdict]:
         """What a change asks for, and what those before it do that still stand.
 

@@ -117,7 +117,7 @@ class Service:
             child.tell("verdict", {"transaction": transaction, "facts": facts, **told})
 
     def api(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Ask the REST API, which the child carries: ``{"status", "body", "headers"}``, whatever the status."""
+        """Ask the REST API, which the child carries: ``{"status", "body", "headers", "changed"}``."""
         child = self._start()
         child.wait_for_hello(START_TIMEOUT)
         child.serves_panel = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Iterable
 
 from . import facts, search_path, verdict
 from .changes import Changes
@@ -55,11 +55,7 @@ class PkgMagic:
             importlib.invalidate_caches()
         waiting = search_path.refresh(paths)
         if result.get("verdict_wanted"):
-            data = verdict.render(*self.changes.judge(result, waiting))
-            data[MIME] = self.stamped("verdict", data[MIME], result.get("job"))
-            displays.show("verdict", data)
-            if result.get("transaction"):
-                self.service.report(result["transaction"], data[MIME], facts.collect())
+            displays.show("verdict", self._judge(result, waiting))
         if interrupted:
             raise PkgError("interrupted, but the work was done already", reference="interrupted-too-late")
 
@@ -74,7 +70,7 @@ class PkgMagic:
         from jupyter_pkgmgr.widget import PackagePanel  # noqa: PLC0415  on first use
 
         try:
-            panel = PackagePanel(self.panel_service())
+            panel = PackagePanel(self.panel_service(), self._due_document)
         except (FileNotFoundError, ImportError) as error:
             raise PkgError(str(error), reference="no-front-end", hint="%pkg list") from None
         self.shell.display_pub.publish(data=panel._repr_mimebundle_(), metadata={})
@@ -83,7 +79,30 @@ class PkgMagic:
     def panel_service(self) -> Callable[[Dict[str, Any]], Dict[str, Any]]:
         """Who answers a panel, as long as it is shown: the ids that it holds mean nothing to anybody else."""
         service = self._server if self._server is not None and self._server.reaches() else self._child
-        return lambda request: service.api({**request, "facts": facts.collect()})
+
+        def ask(request: dict[str, Any]) -> dict[str, Any]:
+            answer: dict[str, Any] = service.api({**request, "facts": facts.collect()})
+            for change in answer.pop("changed", ()):  # a server tells the kernels that it has attached by itself
+                self._judge(change)
+            return answer
+
+        return ask
+
+    def _judge(self, change: dict[str, Any], waiting: Iterable[str] = ()) -> dict[str, Any]:
+        """The verdict on a change as a display; it is remembered, and told to who did the work."""
+        data = verdict.render(*self.changes.judge(change, waiting))
+        data[MIME] = self.stamped("verdict", data[MIME], change.get("job"))
+        if change.get("transaction"):
+            self.service.report(change["transaction"], data[MIME], facts.collect())
+        return data
+
+    def _due_document(self) -> dict[str, Any] | None:
+        """What all changes since the kernel's start ask for, for a panel."""
+        due = self.changes.due
+        if due.level == "none":
+            return None
+        part = verdict.render(due)[MIME]
+        return {name: part[name] for name in ("level", "modules", "text")}
 
     def hint(self, module: str, timeout: float) -> dict[str, Any] | None:
         """What the service knows about a module that can't be imported."""

@@ -14,7 +14,7 @@ import contextvars
 import importlib
 import os
 import threading
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Optional
 from urllib.parse import parse_qsl, urlsplit
 
 __all__ = ["PackagePanel"]
@@ -26,6 +26,7 @@ STATIC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "static")
 KERNEL = "this"
 """What the panel calls the kernel it is in: there is no other."""
 Ask = Callable[[Dict[str, Any]], Dict[str, Any]]
+Due = Callable[[], Optional[Dict[str, Any]]]
 
 
 class PackagePanel:
@@ -36,12 +37,15 @@ class PackagePanel:
     ask
         Takes a request ``{method, path, query, body, headers}``, returns ``{status, body, headers}``. Called from
         threads; may raise what it likes, the panel shows its message.
+    due
+        Says what the kernel needs after what was changed: ``{level, modules, text}``, or ``None`` for nothing.
     """
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, due: Due) -> None:
         from comm import create_comm  # noqa: PLC0415  ipykernel brings it; a terminal needs none
 
         self._ask = ask
+        self._due = due
         self._state = _state()
         self._comm = create_comm(
             target_name="jupyter.widget",
@@ -83,7 +87,7 @@ class PackagePanel:
         environments = answer["body"].get("environments") if answer["status"] == 200 else None  # noqa: PLR2004
         if not environments:
             return answer
-        return {"status": 200, "body": _kernel(environments[0]), "headers": {}}
+        return {"status": 200, "body": _kernel(environments[0], self._due()), "headers": {}}
 
 
 def _state() -> dict[str, Any]:
@@ -112,7 +116,7 @@ def _read(name: str) -> str:
         return file.read()
 
 
-def _kernel(environment: dict[str, Any]) -> dict[str, Any]:
+def _kernel(environment: dict[str, Any], verdict: dict[str, Any] | None) -> dict[str, Any]:
     """What a server would say of this kernel."""
     return {
         "schema": 1,
@@ -125,7 +129,7 @@ def _kernel(environment: dict[str, Any]) -> dict[str, Any]:
         "attached": "attached",
         "why": "",
         "mismatch": None,
-        "verdict": None,
+        "verdict": verdict,
     }
 
 

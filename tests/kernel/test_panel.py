@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from jupyter_pkgmgr import widget
+
+from testbed.index import Server
 
 from .conftest import ROOT, Kernel, StartKernel
 
@@ -51,11 +54,22 @@ def ask(kernel: Kernel, comm: str, data: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def get(kernel: Kernel, comm: str, path: str) -> dict[str, Any]:
-    request = {"id": 7, "method": "GET", "path": path, "body": None, "headers": {}}
+def get(kernel: Kernel, comm: str, path: str, *, method: str = "GET", body: Any = None) -> dict[str, Any]:
+    request = {"id": 7, "method": method, "path": path, "body": body, "headers": {}}
     answer: dict[str, Any] = ask(kernel, comm, {"method": "custom", "content": request})["content"]
     assert answer["id"] == 7
     return answer
+
+
+def follow(kernel: Kernel, comm: str, job: str) -> dict[str, Any]:
+    """Wait until a job has ended; returns its document."""
+    after, ended = 0, False
+    while not ended:
+        page = get(kernel, comm, f"jobs/{job}/events?after={after}&wait=30")["body"]
+        after, ended = page["next"], page["job"]["ended"] is not None
+    found: dict[str, Any] = page["job"]
+    assert found["state"] == "succeeded", found["error"]
+    return found
 
 
 @pytest.mark.parametrize("version", ["3.8", "3.11"])
@@ -87,6 +101,29 @@ def test_the_panel_speaks_for_the_kernels_environment(
         answer = ask(kernel, comm, {"method": "custom", "content": malformed})["content"]
         assert answer["id"] == (8 if isinstance(malformed, dict) else None)
         assert answer["status"] in (400, 500)
+
+
+def test_what_the_panel_changes_may_need_a_restart(
+    start_kernel: StartKernel, kernel_python: Callable[[str], str], index_server: Server, tmp_path: Path
+) -> None:
+    import sys  # noqa: PLC0415  the service's interpreter
+
+    settings = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index_server.index_url, "UV_CACHE_DIR": str(tmp_path)}
+    kernel = start_kernel(kernel_python("3.11-panel"), JUPYTER_PKGMGR_PYTHON=sys.executable, **settings)
+    assert kernel.run(f"{LOAD}\n%pkg install tb-alpha==1.0\nimport tb_alpha").status == "ok"
+    comm = open_panel(kernel)["comm_id"]
+    this = get(kernel, comm, "kernels/this")["body"]
+    assert this["verdict"] is None
+    body = {"command": "install tb-alpha==2.0"}
+    planned = get(kernel, comm, f"environments/{this['environment']}/plans", method="POST", body=body)
+    plan = follow(kernel, comm, planned["body"]["id"])["result"]
+    applied = get(kernel, comm, "jobs", method="POST", body=plan)
+    follow(kernel, comm, applied["body"]["id"])
+    assert get(kernel, comm, "kernels/this")["body"]["verdict"] == {
+        "level": "recommended",
+        "modules": ["tb_alpha"],
+        "text": "restart the kernel to use what changed: tb_alpha is loaded",
+    }
 
 
 def test_a_service_that_cannot_start_is_told_in_the_panel(
