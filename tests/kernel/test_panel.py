@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from jupyter_pkgmgr import widget
-
 from testbed.index import Server
 
 from .conftest import ROOT, Kernel, StartKernel
