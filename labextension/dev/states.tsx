@@ -204,7 +204,7 @@ async function show(name: string, root: HTMLElement): Promise<void> {
       name === 'loading' ? () => new Promise(() => undefined) : server.transport
     ),
     trans: english,
-    restartKernel: () => Promise.resolve(true)
+    findRestart: () => () => Promise.resolve(true)
   });
   Object.assign(window, { panel: model, server });
   createRoot(root).render(<Panel model={model} />);

@@ -4,5 +4,6 @@ import { notifications } from './notifications';
 import { output } from './output/plugin';
 import { sidepanel } from './sidepanel';
 import { status } from './status';
+import { widget } from './widget';
 
-export default [manager, sidepanel, commands, status, notifications, output];
+export default [manager, sidepanel, commands, status, notifications, output, widget];

@@ -19,6 +19,17 @@ export function hostOf(kernel: string, trackers: Trackers): IKernelHost | undefi
   return undefined;
 }
 
+/** The notebook or console in which an element is, if it is in one. */
+export function hostAround(node: Node, trackers: Trackers): IKernelHost | undefined {
+  for (const tracker of trackers) {
+    const host = tracker.find(widget => widget.node.contains(node));
+    if (host) {
+      return host;
+    }
+  }
+  return undefined;
+}
+
 /** Ask the user, and restart the kernel; says whether that was done. */
 export async function restartKernel(
   kernel: string,

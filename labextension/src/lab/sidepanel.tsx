@@ -34,7 +34,7 @@ class PackagePanel extends ReactWidget {
     this.model = new PanelModel({
       service: _manager.service,
       trans,
-      restartKernel: kernel => _manager.restart(kernel),
+      findRestart: () => kernel => _manager.restart(kernel),
       poll: POLL
     });
     this.model.setVisible(false);
@@ -55,15 +55,17 @@ class PackagePanel extends ReactWidget {
 
   protected override onBeforeShow(message: Message): void {
     super.onBeforeShow(message);
-    this.model.setVisible(true);
     void this.connect();
   }
 
   protected override onAfterShow(message: Message): void {
     super.onAfterShow(message);
+    this.model.setVisible(true);
     if (!this._isPlaced) {
       this._isPlaced = true;
-      requestAnimationFrame(() => widen(this)); // when it has a width
+      if (this._isRestored) {
+        requestAnimationFrame(() => widen(this)); // when it has a width
+      }
     }
   }
 
@@ -76,6 +78,11 @@ class PackagePanel extends ReactWidget {
     super.onActivateRequest(message);
     const first = this.node.querySelector<HTMLElement>('input, button, [tabindex="0"]');
     (first ?? this.node).focus();
+  }
+
+  /** The page is laid out as it was: whatever width the panel has by then, somebody may have chosen it. */
+  setRestored(): void {
+    this._isRestored = true;
   }
 
   /** Begin to follow kernels and events, at the first look; resolves when the first answer came. */
@@ -101,6 +108,7 @@ class PackagePanel extends ReactWidget {
 
   private _connected: Promise<void> | null = null;
   private _isPlaced = false;
+  private _isRestored = false;
 }
 
 export const sidepanel: JupyterFrontEndPlugin<IPackagePanel> = {
@@ -128,6 +136,7 @@ export const sidepanel: JupyterFrontEndPlugin<IPackagePanel> = {
     };
     place('left'); // at once, for the layout's restorer
     restorer?.add(panel, panel.id);
+    void app.restored.then(() => panel.setRestored());
     void followSettings(registry, ({ side }) => place(side));
     const show = (): Promise<void> => {
       app.shell.activateById(panel.id);

@@ -13,6 +13,15 @@ export interface IPending {
   installed: string;
 }
 
+/** A change of whatever ecosystem has the package. */
+export function pendingChange(
+  action: IPending['action'],
+  name: string,
+  { version = null, installed = '' }: { version?: string | null; installed?: string } = {}
+): IPending {
+  return { action, name, ecosystem: null, version, installed };
+}
+
 export type Cart = readonly IPending[];
 
 export function find(cart: Cart, name: string): IPending | undefined {

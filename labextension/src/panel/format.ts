@@ -10,6 +10,23 @@ import type {
 } from './documents';
 import type { ITranslation } from './translation';
 
+/** In the order in which a plan tells them. */
+export const ACTIONS: readonly Action[] = [
+  'install',
+  'upgrade',
+  'downgrade',
+  'reinstall',
+  'remove'
+];
+
+export const SIGNS: Readonly<Record<Action, string>> = {
+  install: '+',
+  remove: '−',
+  upgrade: '↑',
+  downgrade: '↓',
+  reinstall: '↻'
+};
+
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'] as const;
 
 /** A size in the largest unit that leaves a number of at most three digits. */

@@ -1,7 +1,13 @@
-import { act, screen, waitFor, within } from '@testing-library/react';
+import { act, render, screen, waitFor, within } from '@testing-library/react';
+import type { UserEvent } from '@testing-library/user-event';
+import userEvent from '@testing-library/user-event';
 import { describe, expect, it, vi } from 'vitest';
 
-import { blocked, plan } from '../memory/plans';
+import { pendingChange } from '../../src/panel/cart';
+import { Button } from '../../src/panel/components/Button';
+import { blocked, change, one, plan } from '../memory/plans';
+import type { MemoryServer } from '../memory/server';
+import { planOf } from '../memory/server';
 import { analysis, hostile, manyRows } from '../memory/world';
 import { open } from './page';
 
@@ -11,6 +17,15 @@ const rowOf = (name: string) => {
   return row ?? expect.fail(`no row of ${name}`);
 };
 const focusedRow = () => document.activeElement?.querySelector('.jpkg-Ellipsis')?.textContent;
+
+function withVerdict(server: MemoryServer): void {
+  const verdict = {
+    level: 'required' as const,
+    modules: ['numpy'],
+    text: 'numpy can not be exchanged'
+  };
+  Object.assign(server.world.kernels['kernel-1'] ?? {}, { verdict });
+}
 
 describe('the list of installed packages', () => {
   it('says how many there are, and renders only what can be seen', async () => {
@@ -97,7 +112,7 @@ describe('the list of installed packages', () => {
       screen.getByRole('textbox', { name: 'Filter installed packages' }),
       'tensorflow'
     );
-    await user.click(screen.getByRole('button', { name: 'Look for it in channels and indexes' }));
+    await user.click(screen.getByRole('button', { name: 'Search for it' }));
     expect(model.search.state.text).toBe('tensorflow');
     expect(screen.getByRole('tab', { name: 'Search' }).getAttribute('aria-selected')).toBe('true');
   });
@@ -157,15 +172,7 @@ describe('by keyboard alone', () => {
   it('Ctrl+Enter applies what was collected, and not what is in a dialog', async () => {
     const { user, server, model } = await open();
     server.planner = () => blocked;
-    act(() =>
-      model.changes.add({
-        action: 'remove',
-        name: 'six',
-        ecosystem: null,
-        version: null,
-        installed: '1'
-      })
-    );
+    act(() => model.changes.add(pendingChange('remove', 'six', { installed: '1' })));
     act(() => screen.getByRole('tab', { name: 'Installed' }).focus());
     await user.keyboard('{Control>}{Enter}{/Control}');
     const dialog = await screen.findByRole('dialog');
@@ -241,15 +248,7 @@ describe('other states', () => {
 
   it('after a switch: what waits elsewhere, and the way there', async () => {
     const { user, model } = await open();
-    act(() =>
-      model.changes.add({
-        action: 'install',
-        name: 'rich',
-        ecosystem: null,
-        version: null,
-        installed: ''
-      })
-    );
+    act(() => model.changes.add(pendingChange('install', 'rich')));
     await act(() => model.followKernel('kernel-2'));
     expect(screen.getByText(/1 change waits for analysis/)).toBeDefined();
     await user.click(screen.getByRole('button', { name: 'Go there' }));
@@ -259,16 +258,7 @@ describe('other states', () => {
 
   it('with a verdict: why, and the button that restarts', async () => {
     const { user, restartKernel } = await open({
-      prepare: server => {
-        const kernel = server.world.kernels['kernel-1'];
-        if (kernel) {
-          kernel.verdict = {
-            level: 'required',
-            modules: ['numpy'],
-            text: 'numpy can not be exchanged'
-          };
-        }
-      }
+      prepare: withVerdict
     });
     expect(screen.getByText('numpy can not be exchanged')).toBeDefined();
     await user.click(screen.getByRole('button', { name: 'Restart the kernel' }));
@@ -277,15 +267,7 @@ describe('other states', () => {
 
   it('announces what happens', async () => {
     const { model } = await open();
-    act(() =>
-      model.changes.add({
-        action: 'install',
-        name: 'rich',
-        ecosystem: null,
-        version: null,
-        installed: ''
-      })
-    );
+    act(() => model.changes.add(pendingChange('install', 'rich')));
     expect(document.querySelector('[aria-live="polite"]')?.textContent).toBe(
       'rich: added to the changes'
     );
@@ -305,6 +287,12 @@ describe('other states', () => {
     );
   });
 
+  it('without a way to restart the kernel: what to do', async () => {
+    await open({ prepare: withVerdict, canRestart: false });
+    expect(screen.queryByRole('button', { name: 'Restart the kernel' })).toBeNull();
+    expect(screen.getByText(/menu Kernel → Restart/)).toBeDefined();
+  });
+
   it('a problem is mended by its command', async () => {
     const { user, server, model } = await open();
     act(() => model.setTab('problems'));
@@ -313,4 +301,132 @@ describe('other states', () => {
       expect(server.bodies).toContainEqual({ command: 'install --conda --force certifi' })
     );
   });
+});
+
+describe('the keyboard', () => {
+  const apply = async (user: UserEvent, server: MemoryServer, name: string) => {
+    server.onJob = job => {
+      const { packages } = server.world;
+      const before = packages[analysis.id] ?? expect.fail('no packages');
+      packages[analysis.id] = {
+        ...before,
+        fingerprint: `without ${name}`,
+        packages: before.packages.filter(row => row.name !== name)
+      };
+      server.end(job.id, 'succeeded', { result: null });
+    };
+    await user.keyboard('{Control>}{Enter}{/Control}');
+  };
+
+  it('is not lost with a button that is off for a while', async () => {
+    const onClick = vi.fn();
+    const { rerender } = render(<Button onClick={onClick}>Apply</Button>);
+    const button = screen.getByRole('button', { name: 'Apply' });
+    button.focus();
+    rerender(
+      <Button disabled onClick={onClick}>
+        Apply
+      </Button>
+    );
+    expect(button.getAttribute('aria-disabled')).toBe('true');
+    expect(document.activeElement).toBe(button);
+    await userEvent.keyboard('{Enter}');
+    expect(onClick).not.toHaveBeenCalled();
+  });
+
+  it('stays in the list when its row is removed', async () => {
+    const { user, server } = await open();
+    act(() => rowOf('anyio').focus());
+    await user.keyboard('{Delete}');
+    server.planner = () => ({ ...plan, review: { needed: false, reasons: [] } });
+    await apply(user, server, 'anyio');
+    await waitFor(() => expect(within(grid()).queryByText('anyio')).toBeNull());
+    await waitFor(() => expect(document.activeElement?.getAttribute('role')).toBe('row'));
+  });
+
+  it('stays in the view when what it was on is gone', async () => {
+    const { user, model } = await open();
+    act(() => {
+      model.changes.add(pendingChange('remove', 'six', { installed: '1' }));
+      model.setTab('changes');
+    });
+    act(() => screen.getByRole('button', { name: 'Take six out of the changes' }).focus());
+    await user.keyboard('{Enter}');
+    await waitFor(() => expect(document.activeElement).toBe(screen.getByRole('tabpanel')));
+  });
+
+  it('goes on beyond a package that is listed twice', async () => {
+    const { user } = await open({
+      prepare: server => {
+        const packages = server.world.packages[analysis.id] ?? expect.fail('no packages');
+        const [first] = packages.packages;
+        packages.packages = [...(first ? [first] : []), ...packages.packages];
+      }
+    });
+    act(() => within(grid()).getAllByRole('row')[1]?.focus());
+    await user.keyboard('{ArrowDown}{ArrowDown}');
+    expect(document.activeElement?.getAttribute('data-index')).toBe('2');
+  });
+});
+
+describe('a removal that others stand in the way of', () => {
+  const needed = planOf({
+    command: 'remove numpy',
+    steps: [
+      {
+        engine: 'uv',
+        engine_version: '0.13',
+        ecosystem: 'pypi',
+        reason: '',
+        changes: [change('remove', one('numpy', '2.1.3'), null, true)]
+      }
+    ],
+    blockers: ['scipy', 'pandas'].map(name => ({
+      reference: 'breaks-dependency',
+      message: `${name} needs numpy`,
+      hint: `remove ${name} as well, or --force`,
+      packages: [name]
+    }))
+  });
+
+  it('can be made with them', async () => {
+    const { user, server, model } = await open();
+    server.planner = () => needed;
+    act(() => void model.changes.request({ command: 'remove numpy' }, 'numpy'));
+    const button = await screen.findByRole('button', { name: 'Remove all 3' });
+    expect(button.title).toBe('Remove numpy, scipy, pandas');
+    await user.click(button);
+    await waitFor(() =>
+      expect(server.bodies).toContainEqual({ verb: 'remove', specs: ['numpy', 'scipy', 'pandas'] })
+    );
+  });
+
+  it('is collected with them when it was collected', async () => {
+    const { user, server, model } = await open();
+    server.planner = () => needed;
+    act(() => model.packages.setFilter('numpy'));
+    act(() => rowOf('numpy').focus());
+    await user.keyboard('{Delete}{Control>}{Enter}{/Control}');
+    await user.click(await screen.findByRole('button', { name: 'Remove all 3' }));
+    expect(model.changes.state.cart.map(({ name }) => name)).toEqual(['numpy', 'scipy', 'pandas']);
+  });
+
+  it('can’t where the kernel itself needs one of them', async () => {
+    const { server, model } = await open();
+    server.planner = () => ({ ...needed, blockers: [...needed.blockers, ...blocked.blockers] });
+    act(() => void model.changes.request({ command: 'remove numpy' }, 'numpy'));
+    expect(await screen.findByRole('button', { name: 'Back' })).toBeDefined();
+    expect(screen.queryByRole('button', { name: /^Remove/ })).toBeNull();
+  });
+});
+
+it('a plan waits for a look while nobody sees the panel', async () => {
+  const { server, model } = await open();
+  server.planner = () => plan;
+  act(() => model.setVisible(false));
+  act(() => void model.changes.request({ command: 'install polars' }, 'polars'));
+  await waitFor(() => expect(model.changes.state.phase).toBe('review'));
+  expect(screen.queryByRole('dialog')).toBeNull();
+  act(() => model.setVisible(true));
+  expect(screen.getByRole('dialog')).toBeDefined();
 });

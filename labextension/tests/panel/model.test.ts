@@ -54,7 +54,7 @@ beforeEach(() => {
   model = new PanelModel({
     service: new RestPackageService(server.transport),
     trans: english,
-    restartKernel: restart
+    findRestart: () => restart
   });
 });
 

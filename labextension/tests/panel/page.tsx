@@ -38,17 +38,18 @@ afterEach(cleanup);
 interface IOpen {
   kernel?: string | null;
   prepare?: (server: MemoryServer) => void;
+  canRestart?: boolean;
 }
 
 /** The panel on its kernel, with everything read. */
-export async function open({ kernel = 'kernel-1', prepare }: IOpen = {}) {
+export async function open({ kernel = 'kernel-1', prepare, canRestart = true }: IOpen = {}) {
   const server = new MemoryServer(makeWorld());
   prepare?.(server);
   const restartKernel = vi.fn<(kernel: string) => Promise<boolean>>().mockResolvedValue(true);
   const model = new PanelModel({
     service: new RestPackageService(server.transport),
     trans: english,
-    restartKernel
+    findRestart: () => (canRestart ? restartKernel : null)
   });
   render(<Panel model={model} />);
   await act(async () => {

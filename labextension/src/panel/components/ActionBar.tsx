@@ -11,7 +11,7 @@ export function ActionBar() {
   const { phase, error, outcome, cart, environment } = useStore(changes);
   return (
     <footer className="jpkg-Foot">
-      {error && <ErrorNote error={error} onDismiss={() => changes.dismiss()} />}
+      {error && <ErrorNote error={error} told onDismiss={() => changes.dismiss()} />}
       {outcome && (
         <Note tone="info" icon="check" onDismiss={() => changes.dismiss()}>
           {outcome}

@@ -5,7 +5,7 @@ import { ErrorNote, Note } from './notes';
 
 /** What has to be known whatever is shown below. */
 export function Banners() {
-  const { session, trans } = useModel();
+  const { session, trans, inKernel } = useModel();
   const { connection, error, kernel, chosen } = useStore(session);
   return (
     <div className="jpkg-Banners">
@@ -15,9 +15,13 @@ export function Banners() {
           icon="offline"
           actions={<Button onClick={() => void session.connect()}>{trans.__('Try now')}</Button>}
         >
-          {trans.__(
-            'The server does not answer. What is shown may be old; it is tried again and again.'
-          )}
+          {inKernel
+            ? trans.__(
+                'The kernel does not answer. If it was restarted, run this cell again for a new panel.'
+              )
+            : trans.__(
+                'The server does not answer. What is shown may be old; it is tried again and again.'
+              )}
         </Note>
       )}
       {connection === 'ready' && error && (
@@ -30,37 +34,37 @@ export function Banners() {
       {!chosen && kernel?.why && (
         <Note tone="info">{trans.__('%pkg is not available in this kernel: %1', kernel.why)}</Note>
       )}
-      {!chosen && <Verdict />}
+      {!chosen && <RestartNote />}
       <Elsewhere />
     </div>
   );
 }
 
 /** Whether the kernel has to begin anew, and the way to do it. */
-function Verdict() {
+function RestartNote() {
   const model = useModel();
   const { session, trans } = model;
   const { verdict, restarting } = useStore(session);
   if (!verdict || verdict.level === 'none') {
     return null;
   }
-  const required = verdict.level === 'required';
+  const { canRestart } = model;
   return (
     <Note
-      tone={required ? 'error' : 'warning'}
+      tone={verdict.level === 'required' ? 'error' : 'warning'}
       icon="refresh"
       actions={
-        model.canRestart && (
+        canRestart && (
           <Button kind="primary" disabled={restarting} onClick={() => void model.restartKernel()}>
             {restarting ? trans.__('Restarting…') : trans.__('Restart the kernel')}
           </Button>
         )
       }
     >
-      <p className="jpkg-Note-message">
-        {required ? trans.__('Restart required') : trans.__('Restart recommended')}
-      </p>
-      <p>{verdict.text}</p>
+      <p className="jpkg-Note-message">{verdict.text}</p>
+      {!canRestart && (
+        <p>{trans.__('How: the menu Kernel → Restart, or the notebook’s restart button.')}</p>
+      )}
     </Note>
   );
 }

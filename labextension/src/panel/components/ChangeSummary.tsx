@@ -1,17 +1,9 @@
 import { useState } from 'react';
 
-import type { Action, IChange } from '../documents';
-import { actionLabel, changedPackage, versions } from '../format';
+import type { IChange } from '../documents';
+import { SIGNS, actionLabel, changedPackage, versions } from '../format';
 import { Button } from './Button';
 import { useModel } from './context';
-
-export const SIGNS: Record<Action, string> = {
-  install: '+',
-  remove: '−',
-  upgrade: '↑',
-  downgrade: '↓',
-  reinstall: '↻'
-};
 
 const NAMED = 4;
 

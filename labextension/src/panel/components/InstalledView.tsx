@@ -1,5 +1,5 @@
 import type { IPending } from '../cart';
-import { find } from '../cart';
+import { find, pendingChange } from '../cart';
 import { bytes, packageStateLabel } from '../format';
 import type { IInstalled, Show, SortBy } from '../model/packages';
 import { useStore } from '../store';
@@ -16,7 +16,7 @@ import { VirtualGrid } from './VirtualGrid';
 const ROW = 30;
 const HEAD = 26;
 
-const keyOf = ({ row }: IInstalled) => `${row.ecosystem}:${row.name}:${row.version}`;
+const keyOf = ({ key }: IInstalled) => key;
 const nameOf = ({ row }: IInstalled) => row.name;
 
 /** What is installed: filter, sort, one row for each package, and the details of one. */
@@ -84,7 +84,7 @@ function InstalledGrid({ focusRequest }: { focusRequest: number }) {
       header={<Header />}
       itemKey={keyOf}
       itemText={nameOf}
-      rowClass={({ row }) => pendingClass(find(cart, row.name))}
+      rowClass={item => rowClass(item, find(cart, item.row.name))}
       renderCells={item => (
         <Cells item={item} pending={find(cart, item.row.name)} onToggle={toggle} />
       )}
@@ -102,28 +102,17 @@ function InstalledGrid({ focusRequest }: { focusRequest: number }) {
   );
 }
 
-function pendingClass(pending: IPending | undefined): string {
-  return pending ? `jpkg-mod-pending jpkg-mod-${pending.action}` : '';
+function rowClass({ newest }: IInstalled, pending: IPending | undefined): string {
+  const outdated = newest ? 'jpkg-mod-outdated' : '';
+  return pending ? `${outdated} jpkg-mod-pending jpkg-mod-${pending.action}` : outdated;
 }
 
 export function removal({ row }: IInstalled): IPending {
-  return {
-    action: 'remove',
-    name: row.name,
-    ecosystem: null,
-    version: null,
-    installed: row.version
-  };
+  return pendingChange('remove', row.name, { installed: row.version });
 }
 
 export function update({ row, newest }: IInstalled): IPending {
-  return {
-    action: 'update',
-    name: row.name,
-    ecosystem: null,
-    version: newest,
-    installed: row.version
-  };
+  return pendingChange('update', row.name, { version: newest, installed: row.version });
 }
 
 interface ICellsProps {
@@ -162,8 +151,18 @@ function Cells({ item, pending, onToggle }: ICellsProps) {
           </span>
         )}
       </span>
-      <span role="gridcell" className="jpkg-Cell-version jpkg-Ellipsis" title={row.version}>
+      <span
+        role="gridcell"
+        className="jpkg-Cell-version jpkg-Ellipsis"
+        title={newest ? `${row.version} → ${newest}` : row.version}
+      >
         {row.version}
+        {newest && (
+          <span className="jpkg-Cell-next" aria-hidden="true">
+            {' → '}
+            <span>{newest}</span>
+          </span>
+        )}
       </span>
       <span role="gridcell" className="jpkg-Cell-newest jpkg-Ellipsis" title={newest}>
         {newest}
@@ -302,7 +301,7 @@ function NothingVisible({ none, filter, show }: { none: boolean; filter: string;
     return (
       <Empty icon="search" title={trans.__('No installed package matches “%1”', filter)}>
         <Button kind="primary" icon="search" onClick={() => model.searchFor(filter)}>
-          {trans.__('Look for it in channels and indexes')}
+          {trans.__('Search for it')}
         </Button>
         <Button onClick={() => packages.setFilter('')}>{trans.__('Clear the filter')}</Button>
       </Empty>

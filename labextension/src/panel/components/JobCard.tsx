@@ -39,7 +39,7 @@ export function JobCard({ view }: { view: IJobView }) {
         (job.state === 'cancelled' ? (
           <p className="jpkg-Muted">{job.error.message}</p> // as it was wanted: no error to anybody
         ) : (
-          <ErrorNote error={job.error} />
+          <ErrorNote error={job.error} told />
         ))}
       <Result job={job} />
       <div className="jpkg-Job-actions">

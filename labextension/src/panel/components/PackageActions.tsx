@@ -9,10 +9,11 @@ import { useModel } from './context';
 /** Choose a version, then do it now or add it to the changes. */
 export function PackageActions({ details }: { details: IDetails }) {
   const { packages, details: model, changes, trans } = useModel();
-  const { version, ecosystem } = useStore(model);
+  const { version: chosen, ecosystem } = useStore(model);
   const { phase } = useStore(changes);
   useStore(packages);
   const installed = details.installed[0];
+  const version = chosen === installed?.version ? '' : chosen; // chosen before, and there by now
   const newest = packages.find(details.name)?.newest ?? '';
   const base = { name: details.name, ecosystem, installed: installed?.version ?? '' };
   const removing: IPending = { ...base, ecosystem: null, action: 'remove', version: null };
@@ -28,7 +29,7 @@ export function PackageActions({ details }: { details: IDetails }) {
             pending={{ ...base, action: 'install', version: version || null }}
           />
         )}
-        {installed && version && version !== installed.version && (
+        {installed && version && (
           <Both
             kind="primary"
             busy={phase !== 'idle'}
@@ -85,7 +86,7 @@ function Both({ kind, label, pending, busy }: IBothProps) {
 
 function VersionChoice({ details }: { details: IDetails }) {
   const { details: model, search, trans } = useModel();
-  const { versions, version, ecosystem } = useStore(model);
+  const { versions, version: chosen, ecosystem } = useStore(model);
   const { found } = useStore(search);
   const hit = found.find(({ name }) => name === details.name);
   const both = (hit?.ecosystems.length ?? 0) > 1 || ecosystem !== null;
@@ -93,6 +94,7 @@ function VersionChoice({ details }: { details: IDetails }) {
     versions?.versions ??
     details.versions.map(one => ({ version: one, origins: [], yanked: false }));
   const installed = details.installed[0]?.version;
+  const version = chosen === installed ? '' : chosen;
   const several = new Set(known.flatMap(({ origins }) => origins)).size > 1;
   return (
     <div className="jpkg-Actions-choice">

@@ -19,7 +19,7 @@ export function PackageDetail() {
   const { name, loading, error, details: shown, trail } = useStore(details);
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), [name]);
-  useKeptFocus(heading);
+  useHeadingFocus(heading);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === 'Escape') {
       event.preventDefault();
@@ -70,7 +70,7 @@ export function PackageDetail() {
 }
 
 /** Put the focus on this heading when the button that had it is gone: else the keyboard would be nowhere. */
-function useKeptFocus(heading: React.RefObject<HTMLElement>) {
+function useHeadingFocus(heading: React.RefObject<HTMLElement>) {
   const inside = useRef(false);
   useLayoutEffect(() => {
     if (inside.current && document.activeElement === document.body) {

@@ -1,4 +1,5 @@
 import type { KeyboardEvent } from 'react';
+import { useRef } from 'react';
 
 import type { PanelModel, Tab } from '../model';
 import { useStore } from '../store';
@@ -11,6 +12,7 @@ import { ChangesView } from './ChangesView';
 import { Chooser } from './Chooser';
 import { ModelContext, useModel } from './context';
 import { EnvironmentCard } from './EnvironmentCard';
+import { useKeptFocus } from './focus';
 import { HistoryView } from './HistoryView';
 import { InstalledView } from './InstalledView';
 import { NoServer } from './NoServer';
@@ -23,6 +25,8 @@ import { Tabs } from './Tabs';
 
 /** The panel, in whatever host: everything it shows and does goes through its model. */
 export function Panel({ model }: { model: PanelModel }) {
+  const panel = useRef<HTMLDivElement>(null);
+  useKeptFocus(panel);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
@@ -32,7 +36,7 @@ export function Panel({ model }: { model: PanelModel }) {
   };
   return (
     <ModelContext.Provider value={model}>
-      <div className="jpkg-Panel" onKeyDown={onKeyDown}>
+      <div ref={panel} className="jpkg-Panel" tabIndex={-1} onKeyDown={onKeyDown}>
         <Announcements />
         <Boundary>
           <Content />

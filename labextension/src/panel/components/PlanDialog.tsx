@@ -1,7 +1,9 @@
 import { useEffect, useId, useRef } from 'react';
 
-import type { Action, IChange, IPlan, IStep } from '../documents';
+import type { IChange, IPlan, IStep } from '../documents';
 import {
+  ACTIONS,
+  SIGNS,
   actionCount,
   actionLabel,
   bytes,
@@ -10,7 +12,6 @@ import {
   versions
 } from '../format';
 import { useStore } from '../store';
-import { SIGNS } from './ChangeSummary';
 import { asLists } from '../steps';
 import { Button } from './Button';
 import { useModel } from './context';
@@ -18,9 +19,11 @@ import { Notices } from './notes';
 
 /** The question before a change that is more than what was asked for, or puts something at stake. */
 export function PlanDialog() {
-  const { changes } = useModel();
-  const { plan, phase } = useStore(changes);
-  return plan && phase === 'review' ? <Dialog key={plan.id} plan={plan} /> : null;
+  const model = useModel();
+  const { visible } = useStore(model);
+  const { plan, phase } = useStore(model.changes);
+  // Inside a panel that isn't shown nobody would see it, but all else of the page would be off.
+  return plan && phase === 'review' && visible ? <Dialog key={plan.id} plan={plan} /> : null;
 }
 
 function Dialog({ plan }: { plan: IPlan }) {
@@ -90,6 +93,7 @@ function Dialog({ plan }: { plan: IPlan }) {
           </span>
         )}
         <span className="jpkg-Space" />
+        <RemoveTogether plan={plan} />
         <Button kind={blocked ? 'primary' : 'plain'} onClick={() => changes.decide('back')}>
           {trans.__('Back')}
         </Button>
@@ -103,7 +107,33 @@ function Dialog({ plan }: { plan: IPlan }) {
   );
 }
 
-const ACTIONS: readonly Action[] = ['install', 'upgrade', 'downgrade', 'reinstall', 'remove'];
+/** The way out of a removal that others stand in the way of: with them. */
+function RemoveTogether({ plan }: { plan: IPlan }) {
+  const model = useModel();
+  const { trans } = model;
+  const names = removedTogether(plan);
+  return names.length === 0 ? null : (
+    <Button
+      title={trans.__('Remove %1', names.join(', '))}
+      onClick={() => void model.removeTogether(names)}
+    >
+      {names.length === 2 ? trans.__('Remove both') : trans.__('Remove all %1', names.length)}
+    </Button>
+  );
+}
+
+/** What was to be removed, and what needs it; nothing where something else is in the way, too. */
+function removedTogether({ steps, blockers }: IPlan): string[] {
+  const requested = steps.flatMap(({ changes }) => changes).filter(change => change.requested);
+  const canBe = blockers.every(
+    ({ reference, hint }) => reference === 'breaks-dependency' && hint !== null
+  );
+  if (!blockers.length || !canBe || !requested.every(({ action }) => action === 'remove')) {
+    return [];
+  }
+  const wanted = requested.map(change => changedPackage(change)?.name ?? '');
+  return [...new Set([...wanted, ...blockers.flatMap(({ packages }) => packages)])];
+}
 
 function Totals({ plan }: { plan: IPlan }) {
   const { trans } = useModel();

@@ -1,6 +1,6 @@
 import { useState } from 'react';
 
-import { find } from '../cart';
+import { find, pendingChange } from '../cart';
 import type { PlanRequest } from '../documents';
 import type { IFound } from '../model/search';
 import { useStore } from '../store';
@@ -228,13 +228,7 @@ function Cells({ item }: { item: IFound }) {
             if (pending) {
               changes.remove(name);
             } else {
-              changes.add({
-                action: 'install',
-                name,
-                ecosystem: null,
-                version: null,
-                installed: ''
-              });
+              changes.add(pendingChange('install', name));
             }
           }}
         />

@@ -34,12 +34,13 @@ export function Tabs<Id extends string>({
       Home: 0,
       End: tabs.length - 1
     };
-    const goal = tabs[goals[event.key] ?? -1];
+    const index = goals[event.key] ?? -1;
+    const goal = tabs[index];
     if (goal) {
       event.preventDefault();
       event.stopPropagation();
       onChange(goal.id);
-      document.getElementById(`${base}-${goal.id}`)?.focus();
+      event.currentTarget.querySelectorAll<HTMLElement>('[role="tab"]')[index]?.focus();
     }
   };
   return (
@@ -68,6 +69,7 @@ export function Tabs<Id extends string>({
       </div>
       <div
         role="tabpanel"
+        tabIndex={-1}
         id={`${base}-panel`}
         aria-labelledby={`${base}-${current}`}
         className="jpkg-Tabs-panel"

@@ -21,13 +21,15 @@ interface INoteProps {
   actions?: ReactNode;
   icon?: IconName;
   onDismiss?: () => void;
+  /** Said at once by a screen reader. */
+  alert?: boolean;
 }
 
 /** A sentence or two that stand out, with what can be done. */
-export function Note({ tone, children, actions, icon, onDismiss }: INoteProps) {
+export function Note({ tone, children, actions, icon, onDismiss, alert }: INoteProps) {
   const { trans } = useModel();
   return (
-    <div className={`jpkg-Note jpkg-mod-${tone}`}>
+    <div className={`jpkg-Note jpkg-mod-${tone}`} role={alert ? 'alert' : undefined}>
       <Icon name={icon ?? ICONS[tone]} />
       <div className="jpkg-Note-body">
         {children}
@@ -44,13 +46,15 @@ interface IErrorNoteProps {
   error: IError;
   actions?: ReactNode;
   onDismiss?: () => void;
+  /** It was said when it happened. */
+  told?: boolean;
 }
 
 /** An error with its facts, its reason, what to do next, and the long version on demand. */
-export function ErrorNote({ error, actions, onDismiss }: IErrorNoteProps) {
+export function ErrorNote({ error, actions, onDismiss, told = false }: IErrorNoteProps) {
   const { trans } = useModel();
   return (
-    <Note tone="error" actions={actions} onDismiss={onDismiss}>
+    <Note tone="error" actions={actions} onDismiss={onDismiss} alert={!told}>
       <p className="jpkg-Note-message">{error.message}</p>
       {error.context.length > 0 && (
         <ul className="jpkg-Note-facts">

@@ -1,3 +1,4 @@
+import { find, pendingChange } from '../cart';
 import type { IJob } from '../documents';
 import { ServiceError } from '../errors';
 import type { IPackageService } from '../service';
@@ -16,11 +17,16 @@ import { Session } from './session';
 
 export type Tab = 'installed' | 'search' | 'changes' | 'history' | 'problems';
 
+/** Restarts a kernel, and says whether that was done. */
+export type Restart = (kernelId: string) => Promise<boolean>;
+
 export interface IPanelOptions {
   service: IPackageService;
   trans: ITranslation;
-  /** Restart this kernel, and say whether that was done; hosts that can't leave it out. */
-  restartKernel?: (kernelId: string) => Promise<boolean>;
+  /** Finds who can restart kernels, as often as that matters; hosts that never can leave it out. */
+  findRestart?: () => Restart | null;
+  /** Whether a kernel answers, not a server: where that begins anew, this panel is at its end. */
+  inKernel?: boolean;
   /** Milliseconds between looks for what others did, for hosts that hear no events; 0 turns it off. */
   poll?: number;
 }
@@ -38,6 +44,7 @@ interface IPanelState {
 export class PanelModel extends Store<IPanelState> {
   readonly announcer = new Announcer();
   readonly trans: ITranslation;
+  readonly inKernel: boolean;
   readonly session: Session;
   readonly packages: Packages;
   readonly details: Details;
@@ -46,15 +53,17 @@ export class PanelModel extends Store<IPanelState> {
   readonly changes: Changes;
   readonly history: History;
   readonly doctor: Doctor;
-  readonly #restart: IPanelOptions['restartKernel'];
+  readonly #findRestart: () => Restart | null;
   readonly #ends: (() => void)[] = [];
   #environment: string | null = null;
   #wasOffline = false;
 
-  constructor({ service, trans, restartKernel, poll = 0 }: IPanelOptions) {
+  constructor(options: IPanelOptions) {
     super({ tab: 'installed', visible: true });
+    const { service, trans, findRestart = () => null, inKernel = false, poll = 0 } = options;
+    this.inKernel = inKernel;
     this.trans = trans;
-    this.#restart = restartKernel;
+    this.#findRestart = findRestart;
     const context: IContext = {
       service,
       trans,
@@ -77,7 +86,7 @@ export class PanelModel extends Store<IPanelState> {
   }
 
   get canRestart(): boolean {
-    return this.#restart !== undefined && this.session.state.kernelId !== null;
+    return this.session.state.kernelId !== null && this.#findRestart() !== null;
   }
 
   /** Begin: ask the server who it is. */
@@ -139,14 +148,42 @@ export class PanelModel extends Store<IPanelState> {
     }
   }
 
+  /**
+   * Remove packages with those that need them, instead of the plan that is shown.
+   *
+   * What was collected stays one thing: then the others are collected, too.
+   */
+  async removeTogether(names: readonly string[]): Promise<void> {
+    const { changes, packages } = this;
+    changes.decide('back');
+    await new Promise<void>(resolve => {
+      const end = changes.subscribe(() => {
+        if (changes.state.phase === 'idle') {
+          end();
+          resolve();
+        }
+      });
+    });
+    if (!names.some(name => find(changes.state.cart, name)?.action === 'remove')) {
+      await changes.request({ verb: 'remove', specs: [...names] }, names.join(', '));
+      return;
+    }
+    for (const name of names) {
+      const installed = packages.find(name)?.row.version ?? '';
+      changes.add(pendingChange('remove', name, { installed }));
+    }
+    await changes.applyCart();
+  }
+
   async restartKernel(): Promise<void> {
     const { kernelId } = this.session.state;
-    if (!this.#restart || kernelId === null) {
+    const restart = this.#findRestart();
+    if (restart === null || kernelId === null) {
       return;
     }
     this.session.setRestarting(true);
     try {
-      if (await this.#restart(kernelId)) {
+      if (await restart(kernelId)) {
         await this.session.restarted();
         this.announcer.say(this.trans.__('The kernel has restarted'));
       }

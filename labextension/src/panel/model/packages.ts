@@ -10,6 +10,8 @@ export type SortBy = 'name' | 'version' | 'source' | 'size';
 
 /** An installed package with what else is known of it. */
 export interface IInstalled {
+  /** Tells it from all others: the same package may be there twice, in two places. */
+  key: string;
   row: IPackageRow;
   /** The newest version that could be installed; empty if it is, or as long as nobody knows. */
   newest: string;
@@ -164,7 +166,9 @@ export class Packages extends Store<IPackagesState> {
 
   #derive({ packages, problems }: IPackages, patch: Partial<IPackagesState>): void {
     const byPackage = grouped(problems);
-    const all = packages.map(row => ({
+    const keys = uniqueKeys(packages);
+    const all = packages.map((row, index) => ({
+      key: keys[index] ?? '',
       row,
       newest: newer(row, this.#outdated),
       problems: byPackage.get(normalize(row.name)) ?? []
@@ -194,6 +198,16 @@ export class Packages extends Store<IPackagesState> {
     left.sort(order(next.sortBy, next.descending, filter));
     this.set({ ...patch, visible: left });
   }
+}
+
+function uniqueKeys(packages: readonly IPackageRow[]): string[] {
+  const seen = new Map<string, number>();
+  return packages.map(({ ecosystem, name, version }) => {
+    const key = `${ecosystem}:${name}:${version}`;
+    const before = seen.get(key) ?? 0;
+    seen.set(key, before + 1);
+    return before ? `${key}:${before}` : key;
+  });
 }
 
 function newer(row: IPackageRow, outdated: Record<string, IOutdated>): string {

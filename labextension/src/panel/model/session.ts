@@ -151,7 +151,7 @@ export class Session extends Store<ISessionState> {
       return; // tried again already, or nothing to come back to
     }
     this.set({ connection: 'offline', error: asError(error) });
-    this.#context.say(this.#context.trans.__('The connection to the server is lost'), true);
+    this.#context.say(this.#context.trans.__('The connection is lost'), true);
     void this.#reconnect();
   }
 
