@@ -27,7 +27,7 @@ describe('a plan', () => {
     plan: {
       environment: 'env',
       steps: [{ engine: 'uv', changes }],
-      blockers: [{ message: 'no', hint: 'go' }]
+      blockers: [{ message: 'no', note: 'who', hint: 'go' }]
     }
   });
 
@@ -45,7 +45,7 @@ describe('a plan', () => {
   });
 
   it('says what blocks it and what to do', () => {
-    expect(show(plan([])).textContent).toContain('Blocked: nohint: go');
+    expect(show(plan([])).textContent).toContain('Blocked: nonote: whohint: go');
   });
 });
 
@@ -73,12 +73,21 @@ describe('buttons', () => {
     const work = new Promise<void>(resolve => (finish = resolve));
     show({ part: 'verdict', level: 'required', text: '' }, { restart: () => work });
     await userEvent.click(screen.getByRole('button'));
-    expect(screen.getByRole<HTMLButtonElement>('button', { name: 'Restarting…' }).disabled).toBe(
-      true
-    );
+    const button = screen.getByRole('button', { name: 'Restarting…' });
+    expect(button.getAttribute('aria-disabled')).toBe('true');
+    expect(document.activeElement).toBe(button);
     finish();
     expect(await screen.findByRole('button', { name: 'Restart kernel…' })).toBeTruthy();
   });
+});
+
+it('a button whose work fails says so', async () => {
+  show(
+    { part: 'verdict', level: 'required', text: '' },
+    { restart: () => Promise.reject(new Error('no way')) }
+  );
+  await userEvent.click(screen.getByRole('button'));
+  expect((await screen.findByRole('alert')).textContent).toBe('no way');
 });
 
 describe('progress', () => {

@@ -1,10 +1,11 @@
 import type { ISessionContext, ISessionContextDialogs } from '@jupyterlab/apputils';
 import type { IConsoleTracker } from '@jupyterlab/console';
 import { type INotebookTracker, NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
-import type { Kernel } from '@jupyterlab/services';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import type { IPackageService } from '../../panel/service';
+import type { IKernelHost } from '../kernels';
+import { hostAround } from '../restart';
 import { type Part, isRunning } from './parts';
 import type { IOutputActions } from './view';
 
@@ -18,6 +19,12 @@ export interface IOutputHost {
 
 /** The command of a hint, and nothing else, becomes a cell. */
 const INSTALL = /^%pkg install [\w.:[\]-]+$/;
+
+/** The life of a kernel that an output speaks of: its id, and how often it had begun anew when the output came. */
+interface ILife {
+  kernel: string;
+  restarts: number;
+}
 
 /** Finds the notebook or console an output is in, and acts on its kernel. */
 export class OutputHost implements IOutputHost {
@@ -36,20 +43,20 @@ export class OutputHost implements IOutputHost {
   readonly changed = new Signal<this, void>(this);
 
   actions(node: HTMLElement, part: Part): IOutputActions {
-    const context = this._session(node);
+    const context = this._host(node)?.sessionContext;
     const kernel = context?.session?.kernel;
     if (!context || !kernel) {
       return {};
     }
+    this._follow(context);
+    const life = this._lifeOf(node, part, kernel.id);
     switch (part.part) {
       case 'progress':
-        return isRunning(part.state) && this._isOf(part, kernel)
-          ? { cancel: () => this._cancel(part, kernel) }
+        return isRunning(part.state) && this._isNow(life, context)
+          ? { cancel: () => this._cancel(part, life, context) }
           : {};
       case 'verdict':
-        return this._isOf(part, kernel) && !this._restarted.has(node)
-          ? { restart: () => this._restart(node, context) }
-          : {};
+        return this._isNow(life, context) ? { restart: () => this._restart(life, context) } : {};
       case 'hint':
         return INSTALL.test(part.command)
           ? { install: () => this._install(node, part.command) }
@@ -59,19 +66,53 @@ export class OutputHost implements IOutputHost {
     }
   }
 
-  /** Whether an output speaks of this very kernel; one in a saved notebook may speak of another one. */
-  private _isOf(part: Part, kernel: Kernel.IKernelConnection): boolean {
-    return part.kernel === null || part.kernel === kernel.id;
+  /**
+   * Which kernel an output speaks of. Without a server `%pkg` doesn't know its kernel's id: then it is the one of the
+   * notebook in which the output was first seen.
+   */
+  private _lifeOf(node: HTMLElement, part: Part, current: string): ILife {
+    const known = this._lives.get(node);
+    if (known && (part.kernel === null || part.kernel === known.kernel)) {
+      return known;
+    }
+    const kernel = part.kernel ?? current;
+    const life = { kernel, restarts: this._restarts.get(kernel) ?? 0 };
+    this._lives.set(node, life);
+    return life;
   }
 
-  private async _cancel(part: Part, kernel: Kernel.IKernelConnection): Promise<void> {
-    await (part.job === null ? kernel.interrupt() : this._service.cancel(part.job));
+  /** Whether that very kernel runs, and hasn't begun anew since; a saved notebook may speak of another one. */
+  private _isNow({ kernel, restarts }: ILife, context: ISessionContext): boolean {
+    return context.session?.kernel?.id === kernel && (this._restarts.get(kernel) ?? 0) === restarts;
   }
 
-  private async _restart(node: HTMLElement, context: ISessionContext): Promise<void> {
-    if (await this._dialogs.restart(context)) {
-      this._restarted.add(node);
-      this.changed.emit();
+  /** Notice when a notebook's kernel is another one, or begins anew, whoever did that. */
+  private _follow(context: ISessionContext): void {
+    if (this._followed.has(context)) {
+      return;
+    }
+    this._followed.add(context);
+    context.kernelChanged.connect(() => this.changed.emit());
+    context.statusChanged.connect((_, status) => {
+      const kernel = context.session?.kernel?.id;
+      if (kernel !== undefined && (status === 'restarting' || status === 'autorestarting')) {
+        this._restarts.set(kernel, (this._restarts.get(kernel) ?? 0) + 1);
+        this.changed.emit();
+      }
+    });
+  }
+
+  private async _cancel(part: Part, life: ILife, context: ISessionContext): Promise<void> {
+    if (part.job !== null) {
+      await this._service.cancel(part.job);
+    } else if (this._isNow(life, context)) {
+      await context.session?.kernel?.interrupt();
+    }
+  }
+
+  private async _restart(life: ILife, context: ISessionContext): Promise<void> {
+    if (this._isNow(life, context)) {
+      await this._dialogs.restart(context);
     }
   }
 
@@ -88,16 +129,21 @@ export class OutputHost implements IOutputHost {
       return;
     }
     const notebook = panel.content;
+    panel.model?.sharedModel.insertCell(index, { cell_type: 'code', source: command });
     notebook.activeCellIndex = index;
-    NotebookActions.insertAbove(notebook);
-    notebook.activeCell?.model.sharedModel.setSource(command);
+    const inserted = notebook.activeCell;
     await NotebookActions.run(notebook, panel.sessionContext);
-    notebook.activeCellIndex = index + 1;
+    // To the cell that needs it, unless the user went on somewhere else meanwhile.
+    if (notebook.activeCell === inserted) {
+      notebook.activeCellIndex = notebook.widgets.findIndex(cell => cell.node.contains(node));
+    }
   }
 
-  private _session(node: HTMLElement): ISessionContext | null {
-    const panel = this._notebook(node) ?? this._consoles?.find(each => each.node.contains(node));
-    return panel?.sessionContext ?? null;
+  private _host(node: HTMLElement): IKernelHost | undefined {
+    return hostAround(
+      node,
+      [this._notebooks, this._consoles].filter(tracker => tracker !== null)
+    );
   }
 
   private _notebook(node: HTMLElement): NotebookPanel | undefined {
@@ -107,6 +153,9 @@ export class OutputHost implements IOutputHost {
   private _consoles: IConsoleTracker | null;
   private _dialogs: ISessionContextDialogs;
   private _notebooks: INotebookTracker | null;
-  private _restarted = new WeakSet<HTMLElement>();
+  private _followed = new WeakSet<ISessionContext>();
+  private _lives = new WeakMap<HTMLElement, ILife>();
+  /** How often kernels began anew, of those that were followed. */
+  private _restarts = new Map<string, number>();
   private _service: Pick<IPackageService, 'cancel'>;
 }

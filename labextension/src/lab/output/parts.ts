@@ -1,6 +1,7 @@
 /** What `%pkg` shows, as data: the documents of `application/vnd.jupyter-pkgmgr+json`. */
 
 import type { Action, VerdictLevel } from '../../panel/documents';
+import { ACTIONS } from '../../panel/format';
 
 export const MIME_TYPE = 'application/vnd.jupyter-pkgmgr+json';
 const SCHEMA = 1;
@@ -17,6 +18,7 @@ export interface IShownChange {
 
 export interface IShownNotice {
   message: string;
+  note: string;
   hint: string;
 }
 
@@ -165,8 +167,6 @@ function readStep(value: unknown): IShownStep {
   };
 }
 
-const ACTIONS: readonly Action[] = ['install', 'remove', 'upgrade', 'downgrade', 'reinstall'];
-
 function readChange(value: unknown): IShownChange {
   const change = object(value);
   const [before, after] = [object(change.before), object(change.after)];
@@ -184,7 +184,7 @@ function readChange(value: unknown): IShownChange {
 
 function readNotice(value: unknown): IShownNotice {
   const notice = object(value);
-  return { message: text(notice.message), hint: text(notice.hint) };
+  return { message: text(notice.message), note: text(notice.note), hint: text(notice.hint) };
 }
 
 const LEVELS: readonly VerdictLevel[] = ['none', 'recommended', 'required'];

@@ -1,5 +1,7 @@
 import { useState } from 'react';
 
+import { asError } from '../../panel/errors';
+import { ACTIONS, SIGNS, actionCount, actionLabel, bytes } from '../../panel/format';
 import { asLists } from '../../panel/steps';
 import type { ITranslation } from '../../panel/translation';
 import type {
@@ -82,42 +84,22 @@ function Plan({ part, trans }: Omit<IProps<IPlanPart>, 'actions'>) {
       {asLists(part.steps).map((step, index) => (
         <Step key={index} step={step} trans={trans} />
       ))}
-      {part.blockers.map((notice, index) => (
-        <Notice
-          key={index}
-          kind="error"
-          title={trans.__('Blocked:')}
-          notice={notice}
-          trans={trans}
-        />
-      ))}
-      {part.warnings.map((notice, index) => (
-        <Notice
-          key={index}
-          kind="warning"
-          title={trans.__('Warning:')}
-          notice={notice}
-          trans={trans}
-        />
-      ))}
+      <Notices kind="error" title={trans.__('Blocked:')} notices={part.blockers} trans={trans} />
+      <Notices kind="warning" title={trans.__('Warning:')} notices={part.warnings} trans={trans} />
     </section>
   );
 }
 
 function Counts({ part, trans }: Omit<IProps<IPlanPart>, 'actions'>) {
   const changes = part.steps.flatMap(step => step.changes);
-  const count = (action: string): number =>
-    changes.filter(change => change.action === action).length;
-  const facts = [
-    [count('install'), trans.__('%1 to install', count('install'))],
-    [count('upgrade'), trans.__('%1 to upgrade', count('upgrade'))],
-    [count('downgrade'), trans.__('%1 to downgrade', count('downgrade'))],
-    [count('reinstall'), trans.__('%1 to reinstall', count('reinstall'))],
-    [count('remove'), trans.__('%1 to remove', count('remove'))],
-    [part.downloadSize ?? 0, trans.__('%1 MB to download', megabytes(part.downloadSize ?? 0))]
-  ] as const;
-  const shown = facts.filter(([number]) => number > 0).map(([, text]) => text);
-  return <span className="jpkg-Output-muted">{shown.join(' · ')}</span>;
+  const shown = ACTIONS.map(action => {
+    const count = changes.filter(change => change.action === action).length;
+    return count ? actionCount(action, count, trans) : '';
+  });
+  if (part.downloadSize) {
+    shown.push(trans.__('%1 to download', bytes(part.downloadSize)));
+  }
+  return <span className="jpkg-Output-muted">{shown.filter(Boolean).join(' · ')}</span>;
 }
 
 function Step({ step, trans }: { step: IShownStep; trans: ITranslation }) {
@@ -153,8 +135,6 @@ function Step({ step, trans }: { step: IShownStep; trans: ITranslation }) {
   );
 }
 
-const SIGNS = { install: '+', remove: '−', upgrade: '↑', downgrade: '↓', reinstall: '↻' } as const;
-
 function Changes({ changes, trans }: { changes: IShownChange[]; trans: ITranslation }) {
   return (
     <table>
@@ -184,19 +164,13 @@ function Changes({ changes, trans }: { changes: IShownChange[]; trans: ITranslat
 }
 
 function Sign({ action, trans }: { action: IShownChange['action']; trans: ITranslation }) {
-  const words = {
-    install: trans.__('install'),
-    remove: trans.__('remove'),
-    upgrade: trans.__('upgrade'),
-    downgrade: trans.__('downgrade'),
-    reinstall: trans.__('reinstall')
-  };
+  const label = actionLabel(action, trans);
   return (
     <span
       className={`jpkg-Output-sign jpkg-mod-${action}`}
       role="img"
-      aria-label={words[action]}
-      title={words[action]}
+      aria-label={label}
+      title={label}
     >
       {SIGNS[action]}
     </span>
@@ -207,19 +181,20 @@ function versions({ before, after }: IShownChange): string {
   return before && after && before !== after ? `${before} → ${after}` : after || before;
 }
 
-function Notice(props: {
+function Notices(props: {
   kind: 'error' | 'warning';
   title: string;
-  notice: IShownNotice;
+  notices: IShownNotice[];
   trans: ITranslation;
 }) {
-  const { kind, title, notice, trans } = props;
-  return (
-    <div className={`jpkg-Output-notice jpkg-mod-${kind}`}>
+  const { kind, title, notices, trans } = props;
+  return notices.map((notice, index) => (
+    <div key={index} className={`jpkg-Output-notice jpkg-mod-${kind}`}>
       <b>{title}</b> {notice.message}
+      {notice.note && <div className="jpkg-Output-muted">{trans.__('note: %1', notice.note)}</div>}
       {notice.hint && <div className="jpkg-Output-muted">{trans.__('hint: %1', notice.hint)}</div>}
     </div>
-  );
+  ));
 }
 
 // --- progress, verdict, hint, error -------------------------------------------------------------------------------
@@ -328,26 +303,35 @@ interface IButtonProps {
   primary?: boolean;
 }
 
-/** A button that is off while what it began goes on. */
+/** A button that is off while what it began goes on; a `disabled` one would lose the focus. */
 function Button({ label, busy, run, title, primary = false }: IButtonProps) {
   const [isBusy, setBusy] = useState(false);
+  const [failure, setFailure] = useState('');
   const onClick = (): void => {
-    setBusy(true);
-    void run().finally(() => setBusy(false));
+    if (!isBusy) {
+      setBusy(true);
+      setFailure('');
+      run()
+        .catch((error: unknown) => setFailure(asError(error).message))
+        .finally(() => setBusy(false));
+    }
   };
   return (
-    <button
-      type="button"
-      className={`jpkg-Output-button${primary ? ' jp-mod-primary' : ''}`}
-      disabled={isBusy}
-      title={title}
-      onClick={onClick}
-    >
-      {isBusy ? busy : label}
-    </button>
+    <>
+      <button
+        type="button"
+        className={`jpkg-Output-button${primary ? ' jp-mod-primary' : ''}`}
+        aria-disabled={isBusy || undefined}
+        title={title}
+        onClick={onClick}
+      >
+        {isBusy ? busy : label}
+      </button>
+      {failure && (
+        <span className="jpkg-Output-failure" role="alert">
+          {failure}
+        </span>
+      )}
+    </>
   );
-}
-
-function megabytes(bytes: number): string {
-  return (bytes / 1_000_000).toFixed(1);
 }
