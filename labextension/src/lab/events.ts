@@ -11,6 +11,7 @@ export interface IEnvironmentEvent {
 export interface IJobEvent {
   job: string;
   environment: string;
+  kind: string;
   state: string;
 }
 
@@ -47,7 +48,12 @@ export class ServerEvents {
         this._environmentChanged.emit({ environment, fingerprint: text('fingerprint') || null });
         break;
       case `${BASE}/job/v1`:
-        this._jobChanged.emit({ job: text('job'), environment, state: text('state') });
+        this._jobChanged.emit({
+          job: text('job'),
+          environment,
+          kind: text('kind'),
+          state: text('state')
+        });
         break;
       case `${BASE}/kernel/v1`:
         this._kernelChanged.emit({ kernel: text('kernel') });

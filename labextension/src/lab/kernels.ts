@@ -36,7 +36,10 @@ export class KernelFollower implements IDisposable {
     return this._changed;
   }
 
-  /** The same kernel begins anew: nothing of ours is in it, no old module is loaded. */
+  /**
+   * The same kernel begins anew: nothing of ours is in it, no old module is loaded. Told when it ends, and again when
+   * it is there: only then does the server know.
+   */
   get restarted(): ISignal<this, string> {
     return this._restarted;
   }
@@ -83,6 +86,7 @@ export class KernelFollower implements IDisposable {
   }
 
   private _follow(host: IKernelHost | null): void {
+    this._isRestarting = false;
     this._host = host;
     host?.sessionContext.kernelChanged.connect(this._onKernel, this);
     host?.sessionContext.statusChanged.connect(this._onStatus, this);
@@ -109,7 +113,10 @@ export class KernelFollower implements IDisposable {
   }
 
   private _onStatus(_: unknown, status: string): void {
-    if ((status === 'restarting' || status === 'autorestarting') && this.kernel !== null) {
+    const begins = status === 'restarting' || status === 'autorestarting';
+    const isThere = this._isRestarting && status === 'idle';
+    if ((begins || isThere) && this.kernel !== null) {
+      this._isRestarting = begins;
       this._restarted.emit(this.kernel);
     }
   }
@@ -117,6 +124,7 @@ export class KernelFollower implements IDisposable {
   private _changed = new Signal<this, void>(this);
   private _host: IKernelHost | null = null;
   private _isDisposed = false;
+  private _isRestarting = false;
   private _restarted = new Signal<this, string>(this);
   private _shell: JupyterFrontEnd.IShell;
   private _trackers: IKernelWidgets[];

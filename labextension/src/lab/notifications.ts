@@ -5,13 +5,15 @@ import { INotebookTracker } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
+import type { IVerdict } from '../panel/documents';
+import { ServiceError } from '../panel/errors';
 import type { Session } from '../panel/model/session';
 import type { ITranslation } from '../panel/translation';
 import { hostOf } from './restart';
 import { followSettings } from './settings';
 import { DOMAIN, IPackageManager } from './tokens';
 
-/** Seconds that a notice stays when nothing has to be done about it. */
+/** Milliseconds that a notice stays when nothing has to be done about it. */
 const SHORT = 8000;
 
 /**
@@ -37,15 +39,27 @@ export class VerdictNotices {
     if (!this.enabled || title === null || id === this._manager.kernels.kernel) {
       return;
     }
-    const { verdict } = await this._manager.service.kernel(id);
+    const verdict = await this._verdictOf(id);
     if (verdict === null || verdict.level === 'none') {
       this.forget(id);
     } else if (this._shown.get(id)?.text !== verdict.text) {
       this.forget(id);
       this._shown.set(id, {
         text: verdict.text,
-        notice: this._notify(id, `${title}: ${verdict.text}`)
+        notice: this._notify(id, `${title}: ${verdict.text}`, verdict.level === 'required')
       });
+    }
+  }
+
+  /** Nothing where nobody answers: that has its own place to be told, and the next event asks again. */
+  private async _verdictOf(id: string): Promise<IVerdict | null> {
+    try {
+      return (await this._manager.service.kernel(id)).verdict;
+    } catch (error) {
+      if (error instanceof ServiceError) {
+        return null;
+      }
+      throw error;
     }
   }
 
@@ -58,12 +72,12 @@ export class VerdictNotices {
     }
   }
 
-  private _notify(id: string, message: string): string {
+  private _notify(id: string, message: string, stays: boolean): string {
     const restart = {
       label: this._trans.__('Restart kernel…'),
       callback: () => void this._manager.restart(id).then(done => done && this.forget(id))
     };
-    return Notification.warning(message, { autoClose: SHORT, actions: [restart] });
+    return Notification.warning(message, { autoClose: stays ? false : SHORT, actions: [restart] });
   }
 
   private readonly _shown = new Map<string, { text: string; notice: string }>();

@@ -9,6 +9,7 @@ import { isEnded } from '../panel/documents';
 import type { JobState } from '../panel/documents';
 import { useStore } from '../panel/store';
 import type { ITranslation } from '../panel/translation';
+import type { IJobEvent } from './events';
 import { packageIcon } from './icon';
 import { followSettings } from './settings';
 import { CommandIDs, DOMAIN, IPackageManager } from './tokens';
@@ -98,7 +99,10 @@ class PackageStatus extends ReactWidget {
     this.activeChanged.emit();
   }
 
-  private _onJob(_: unknown, event: { job: string; environment: string; state: string }): void {
+  private _onJob(_: unknown, event: IJobEvent): void {
+    if (event.kind !== 'apply' && event.kind !== 'run') {
+      return; // a look changes nothing
+    }
     if (isEnded({ state: event.state as JobState })) {
       this._running.delete(event.job);
     } else {

@@ -35,7 +35,7 @@ it('sorts what the server tells, and leaves the rest alone', () => {
   expect(heard).toEqual([
     { environment: 'e', fingerprint: 'f' },
     { environment: 'e', fingerprint: null },
-    { job: 'j', environment: 'e', state: 'running' },
+    { job: 'j', environment: 'e', kind: 'apply', state: 'running' },
     { kernel: 'k' }
   ]);
 });

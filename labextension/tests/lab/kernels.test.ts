@@ -82,7 +82,7 @@ it('hears of another kernel, and of the same one that begins anew', () => {
     host.statusChanged.emit(status);
   }
   expect(heard).toEqual([null, 'one']);
-  expect(restarted).toEqual(['one', 'one']);
+  expect(restarted).toEqual(['one', 'one', 'one']); // it ends, is there again, and ends
 });
 
 it('lets go of a notebook that is closed', () => {
