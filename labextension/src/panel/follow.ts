@@ -9,8 +9,8 @@ export interface IFollow {
   after?: number;
   /** Each page of events, in order, none twice. */
   onPage: (page: IJobEvents) => void;
-  /** `true` when nothing answers any more, `false` when it does again. */
-  onLost: (lost: boolean) => void;
+  /** Each time nothing answers, with the reason, and `null` when something does again. */
+  onLost: (error: ServiceError | null) => void;
   sleep?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
 }
 
@@ -57,14 +57,14 @@ export async function followJob(
       }
       idle = isLost ? next(idle, LOST) : LOST.first;
       isLost = true;
-      onLost(true);
+      onLost(error);
       await sleep(idle, signal);
       continue;
     }
     if (isLost) {
       isLost = false;
       idle = 0;
-      onLost(false);
+      onLost(null);
     }
     const fresh = page.events.filter(event => event.number > known);
     known = fresh.at(-1)?.number ?? known;

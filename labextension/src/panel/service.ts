@@ -208,8 +208,8 @@ export class RestPackageService implements IPackageService {
       if (isAbort(error) || error instanceof ServiceError) {
         throw error;
       }
-      const message = error instanceof Error ? error.message : String(error);
-      throw new ServiceError('unreachable', { message });
+      const detail = error instanceof Error ? error.message : String(error);
+      throw new ServiceError('unreachable', { message: 'the server does not answer', detail });
     }
   }
 

@@ -77,7 +77,7 @@ describe('following a job', () => {
     const { signal } = new AbortController();
     const done = followJob(service, job.id, {
       signal,
-      onLost: now => lost.push(now),
+      onLost: error => lost.push(error !== null),
       onPage: page => {
         pages.push(page);
         if (page.events.at(-1)?.number === 1) {

@@ -458,6 +458,15 @@ describe('the connection', () => {
     vi.useRealTimers();
   });
 
+  it('is missed by a job that is followed, though nobody asks for anything else', async () => {
+    const job = server.addJob('apply', analysis.id);
+    await connected();
+    await until(() => model.jobs.find(job.id) !== undefined && server.held > 0);
+    server.goDown();
+    await until(() => model.session.state.connection === 'offline');
+    expect(model.jobs.find(job.id)?.lost).toBe(true);
+  });
+
   it('says nothing when somebody closes the panel in the middle', async () => {
     void model.followKernel('kernel-1');
     const connecting = model.connect();

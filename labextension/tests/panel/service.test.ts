@@ -94,7 +94,7 @@ describe('errors', () => {
     [
       'no network',
       new TypeError('Failed to fetch'),
-      { kind: 'unreachable', message: 'Failed to fetch' }
+      { kind: 'unreachable', message: 'the server does not answer', detail: 'Failed to fetch' }
     ],
     ['a proxy without its server', { status: 502 }, { kind: 'unreachable' }],
     ['a hub whose server of this user has stopped', { status: 424 }, { kind: 'unreachable' }],

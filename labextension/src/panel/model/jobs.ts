@@ -142,7 +142,10 @@ export class Jobs extends Store<IJobsState> {
           const after = advance(before, events);
           this.#put(job, missing ? { ...after, dropped: after.dropped + missing } : after);
         },
-        onLost: lost => this.#change(started.id, { lost })
+        onLost: error => {
+          this.#change(started.id, { lost: error !== null });
+          this.#context.noteLost(error);
+        }
       });
       onEnded(job);
       return job;
