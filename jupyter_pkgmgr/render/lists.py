@@ -150,8 +150,10 @@ def render_problems(problems: Sequence[Problem], environment: Environment) -> Re
 
 
 def _fact(text: str, *, verbose: bool) -> str:
-    """A fact in a line or two: a command that made an environment may name dozens of packages."""
-    return text if verbose or len(text) <= LONGEST_FACT else f"{text[:LONGEST_FACT].rstrip()} … (-v shows all)"
+    """A fact in a line or two: a command that made an environment may name dozens of packages. Paths stay whole."""
+    if verbose or len(text) <= LONGEST_FACT or "created by: " not in text:
+        return text
+    return f"{text[:LONGEST_FACT].rstrip()} … (-v shows all)"
 
 
 def render_environment(environment: Environment, settings: SettingsInForce, *, verbose: bool = False) -> Rendered:

@@ -181,6 +181,8 @@ def _restore(work: _Work) -> None:
 def _take_away(work: _Work) -> Division:
     """Delete what is known to be the transaction's, move aside what isn't and can't stay."""
     division = work.claims.divide()
+    if division.aside:
+        work.state.reserve.unlink(missing_ok=True)
     for place in division.aside:
         _attempt(work, place, _move_aside)
     for place in division.removed:

@@ -76,6 +76,11 @@ class State:
         return self.folder / "transactions"
 
     @property
+    def reserve(self) -> Path:
+        """Room on the disk that a rollback gives up, so that a full one doesn't stop it from making folders."""
+        return self.folder / "reserve"
+
+    @property
     def aside(self) -> Path:
         """Where a rollback puts what it can't tell to be the transaction's."""
         return self.folder / "aside"

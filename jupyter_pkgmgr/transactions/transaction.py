@@ -40,6 +40,8 @@ from .state import State, new_id, state_of
 __all__ = ["Transaction", "hold", "transaction"]
 
 AS_BEFORE = "everything is as it was before"
+RESERVE = 64 * 1024
+"""Bytes that a rollback can count on where the disk is full: a handful of folders."""
 FROM_SNAPSHOT = "snapshot"
 """What stands where the plan of an undo names its engine: nothing is run."""
 
@@ -148,6 +150,8 @@ def _begin(
     try:
         _drop_unbegun(state)
         folder.mkdir(parents=True)
+        if not state.reserve.exists():
+            state.reserve.write_bytes(bytes(RESERVE))
         manifest = Manifest.scan(state, known=Manifest.load(state.folder)).save(state.folder)
         snapshot = take(state, folder, linked=linked, copied=copied)
         for name in (MANIFEST, MANIFEST_CHANGES):
