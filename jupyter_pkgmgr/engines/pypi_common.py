@@ -513,6 +513,14 @@ def unreachable(why: str, detail: str) -> UnreachableError:
     if url := re.search(rf"{_STATUS}404\b[^\n]*?for url:? \(?(https?://[^\s)]+)", why):
         msg = f"there is nothing at {url[1]}"
         return UnreachableError(msg, reference="url-not-found", hint="check the URL", detail=detail)
+    if re.search(r"(?i)failed to extract archive|hash mismatch|do not match the hashes|BadZipFile", why):
+        return UnreachableError(
+            "what the package index gave is damaged",
+            reference="damaged-download",
+            context=(shorten(why),),
+            hint="try again; if it stays so, take another version, and tell those who run the index",
+            detail=detail,
+        )
     denied = re.search(rf"{_STATUS}(401|403)\b|EOF when reading a line|Forbidden|Unauthorized", why)
     return UnreachableError(
         "the package index refused access" if denied else "the package index can't be reached or answers nonsense",

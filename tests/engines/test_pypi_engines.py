@@ -543,7 +543,8 @@ def test_index_faults(on: Bench, case: str) -> None:
     on.server.fail(path, fault)
     with pytest.raises(UnreachableError) as caught:
         on.plan(on.request(Verb.INSTALL, "oldbar", options=Options(upgrade=True)))
-    assert caught.value.reference == ("unauthorized" if fault in ("401", "403") else "unreachable")
+    refused = "unauthorized" if fault in ("401", "403") else "unreachable"
+    assert caught.value.reference == ("damaged-download" if case == "garbage file" else refused)
 
 
 def test_index_down(on: Bench) -> None:

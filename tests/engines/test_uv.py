@@ -172,6 +172,15 @@ def test_killed_by_somebody_else(tmp_path: Path) -> None:
             UnreachableError,
             "url-not-found",
         ),
+        (
+            (
+                "error: Failed to download `foo==1.0`\n"
+                "  cause: Failed to extract archive: foo-1.0-py3-none-any.whl\n"
+                "  cause: Invalid zip file structure: Encountered an unexpected header\n"
+            ),
+            UnreachableError,
+            "damaged-download",
+        ),
         ("error: something new\n  cause: for a reason\n", EngineError, "engine-failed"),
         ("", EngineError, "engine-failed"),
     ],
