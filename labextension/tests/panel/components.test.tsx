@@ -5,6 +5,7 @@ import { describe, expect, it, vi } from 'vitest';
 
 import { pendingChange } from '../../src/panel/cart';
 import { Button } from '../../src/panel/components/Button';
+import { asError } from '../../src/panel/errors';
 import { blocked, change, one, plan } from '../memory/plans';
 import type { MemoryServer } from '../memory/server';
 import { planOf } from '../memory/server';
@@ -128,6 +129,24 @@ describe('text of packages', () => {
     await act(() => model.details.show('numpy'));
     const link = screen.getByRole('link', { name: 'numpy.org' });
     expect(link.getAttribute('rel')).toBe('noopener noreferrer');
+  });
+});
+
+describe('a change that failed', () => {
+  it('says why once, wherever one looks', async () => {
+    const { user, server, model } = await open();
+    const error = asError(new Error('the disk is full'));
+    const said = () =>
+      // to those who see it
+      [...document.querySelectorAll('.jpkg-Note-message')].map(node => node.textContent);
+    server.planner = () => planOf({ ...plan, review: { needed: false, reasons: [] } });
+    server.onJob = job => server.end(job.id, 'rolled-back', { error });
+    await act(() => model.changes.request({ command: 'install rich' }, 'rich'));
+    expect(said()).toEqual(['the disk is full']);
+    await user.click(screen.getByRole('tab', { name: 'Changes' }));
+    const card = await screen.findByRole('article');
+    expect(within(card).getByText('the disk is full')).toBeTruthy();
+    expect(said()).toEqual(['the disk is full']);
   });
 });
 

@@ -7,11 +7,16 @@ import { ErrorNote, Note } from './notes';
 
 /** At the foot of the panel: what waits to be applied, what is happening, and how it ended. */
 export function ActionBar() {
-  const { changes, trans } = useModel();
+  const model = useModel();
+  const { changes, jobs, trans } = model;
+  const { tab } = useStore(model);
+  const { jobs: all } = useStore(jobs);
   const { phase, error, outcome, cart, environment } = useStore(changes);
+  const isOnCard =
+    tab === 'changes' && all.some(({ job }) => job.error === error && job.kind !== 'plan');
   return (
     <footer className="jpkg-Foot">
-      {error && <ErrorNote error={error} told onDismiss={() => changes.dismiss()} />}
+      {error && !isOnCard && <ErrorNote error={error} told onDismiss={() => changes.dismiss()} />}
       {outcome && (
         <Note tone="info" icon="check" onDismiss={() => changes.dismiss()}>
           {outcome}
