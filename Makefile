@@ -5,9 +5,13 @@ BIN := $(VENV)/bin
 
 # Which of the tests in a browser: all take some minutes.
 BROWSER ?= tests/browser
+# Which of the others; `make test TESTS=` runs those that build or install much, too.
+TESTS ?= -m 'not slow'
+# More than two cores, because a test waits for other processes half of its time.
+WORKERS ?= 4
 FRONT := jupyter_pkgmgr/labextension/package.json
 
-.PHONY: demo test slow lab browser pictures docs front dist check check-front format clean
+.PHONY: ready demo test slow lab browser pictures docs front dist check check-front format clean
 
 # A file of its own, made last: of a venv that failed half-way, bin/python is there.
 $(VENV)/.made:
@@ -22,11 +26,15 @@ $(BIN)/.ready-%: pyproject.toml | $(VENV)/.made  # with one of the dependency gr
 	$(BIN)/python -m pip install --quiet --editable . --group $*
 	@touch $@
 
+ready: | $(VENV)/.made  ## install everything that any of these needs, at once
+	$(BIN)/python -m pip install --quiet --editable . --group dev --group browser
+	@touch $(addprefix $(BIN)/.ready-,browser demo dev docs)
+
 demo: $(BIN)/.ready-demo  ## run the main job headless and print the notebooks
 	$(BIN)/python -m demo
 
 test: $(BIN)/.ready-dev  ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/browser -m 'not slow'
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore tests/browser $(TESTS)
 
 slow: $(BIN)/.ready-dev $(FRONT)  ## run the tests that build or install much: the wheel, Binder's steps
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/binder tests/packaging
@@ -48,7 +56,7 @@ lab: $(BIN)/.ready-demo $(FRONT)  ## the same notebooks in JupyterLab, with the 
 
 browser: $(BIN)/.ready-browser $(FRONT)  ## run the tests in a real browser (Debian's chromium)
 	rm -rf .artefacts
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(BROWSER)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(BROWSER)
 
 pictures: $(BIN)/.ready-browser $(FRONT)  ## take the README's pictures anew
 	JUPYTER_PKGMGR_PICTURES=docs/_static $(BIN)/python -m pytest tests/browser/test_pictures.py
