@@ -103,13 +103,13 @@ def test_the_panel_speaks_for_the_kernels_environment(
 
 
 def test_what_the_panel_changes_may_need_a_restart(
-    start_kernel: StartKernel, kernel_python: Callable[[str], str], index_server: Server, tmp_path: Path
+    start_kernel: StartKernel, kernel_python: Callable[[str], str], load: str, index_server: Server, tmp_path: Path
 ) -> None:
     import sys  # noqa: PLC0415  the service's interpreter
 
     settings = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index_server.index_url, "UV_CACHE_DIR": str(tmp_path)}
     kernel = start_kernel(kernel_python("3.11-panel"), JUPYTER_PKGMGR_PYTHON=sys.executable, **settings)
-    assert kernel.run(f"{LOAD}\n%pkg install tb-alpha==1.0\nimport tb_alpha").status == "ok"
+    assert kernel.run(f"{load}\n%pkg install tb-alpha==1.0\nimport tb_alpha").status == "ok"
     comm = open_panel(kernel)["comm_id"]
     this = get(kernel, comm, "kernels/this")["body"]
     assert this["verdict"] is None
