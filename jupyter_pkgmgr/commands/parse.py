@@ -57,6 +57,8 @@ ALIASES = {
     "rollback": "undo",
     "log": "history",
 }
+_MOST_WORDS = {"doctor": 0, "env": 0, "help": 1, "history": 0, "panel": 0}
+"""The verbs that don't take as many names as one likes."""
 CHANGING = frozenset(Verb) - {Verb.UNDO}
 """The verbs that take specs and become a request."""
 _WITHOUT_EFFECT = (
@@ -66,7 +68,6 @@ _WITHOUT_EFFECT = (
     "--no-input",
     "--no-warn-script-location",
     "--no-warn-conflicts",
-    "--prefer-binary",
     "--use-pep517",
 )
 """Options of pasted commands that change nothing about the result here: taken, and left alone."""
@@ -247,8 +248,12 @@ def _reading(verb: str, arguments: argparse.Namespace) -> Command:
     words = tuple(arguments.words)
     if verb in {"show", "why", "search"} and not words:
         raise UsageError(f"{verb} needs a name", hint=f"%pkg {verb} pandas")
-    if verb == "search" and arguments.limit < 1:
-        raise UsageError(f"--limit {arguments.limit} shows nothing", hint="%pkg search --limit 20 pandas")
+    most = _MOST_WORDS.get(verb, len(words))
+    if len(words) > most:
+        takes = f"no more than {most}" if most else "nothing"
+        raise UsageError(f"{verb} takes {takes}, and not {words[most]!r}", hint=f"%pkg {verb}")
+    if getattr(arguments, "limit", 1) < 1:
+        raise UsageError(f"--limit {arguments.limit} shows nothing", hint=f"%pkg {' '.join((verb, *words))} --limit 20")
     return Command(
         verb=verb,
         words=words,
@@ -304,7 +309,8 @@ def _changing_options(parser: argparse.ArgumentParser, verb: str) -> None:
     for flag in _WITHOUT_EFFECT_WITH_VALUE:
         add(flag, help=argparse.SUPPRESS)
     if verb == "update":
-        add("-U", "--upgrade", "--all", action="store_true", dest="everything", help=argparse.SUPPRESS)
+        add("--all", action="store_true", dest="everything", help="everything there is, as without a SPEC")
+        add("-U", "--upgrade", action="store_true", dest="newest", help=argparse.SUPPRESS)  # an update is that
     if verb in ("install", "remove"):
         add(
             "-r",
@@ -317,8 +323,17 @@ def _changing_options(parser: argparse.ArgumentParser, verb: str) -> None:
         )
     for flag in ("-n", "--name", "-p", "--prefix", "--user", "-t", "--target", "--root"):
         add(flag, action=_Elsewhere, help=argparse.SUPPRESS)
-    if verb == "remove":
-        return
+    if verb != "remove":
+        _coming_options(parser)
+    if verb == "install":
+        add("-U", "--upgrade", action="store_true", help="newest version, even if the installed one would do")
+        add("--force-reinstall", action="store_true", help="write the files again")
+        add("-e", "--editable", action="append", default=[], metavar="PATH", help="a project, as editable")
+
+
+def _coming_options(parser: argparse.ArgumentParser) -> None:
+    """Where packages that come are looked for, and which of them."""
+    add = parser.add_argument
     add(
         "-c",
         dest="channel_or_constraint",
@@ -336,11 +351,8 @@ def _changing_options(parser: argparse.ArgumentParser, verb: str) -> None:
     add("--no-index", action="store_true", help="no index, only --find-links")
     add("--pre", action="store_true", help="allow pre-releases")
     add("--no-deps", action="store_true", help="without dependencies")
-    add("--no-build", "--only-binary", dest="no_build", action=_NoBuild, nargs="?", help="no source distributions")
-    if verb == "install":
-        add("-U", "--upgrade", action="store_true", help="newest version, even if the installed one would do")
-        add("--force-reinstall", action="store_true", help="write the files again")
-        add("-e", "--editable", action="append", default=[], metavar="PATH", help="a project, as editable")
+    add("--no-build", action="store_true", help="no source distributions")
+    add("--only-binary", dest="no_build", action=_NoBuild, help=argparse.SUPPRESS)
 
 
 class _Elsewhere(argparse.Action):
@@ -362,7 +374,7 @@ class _NoBuild(argparse.Action):
     """pip's ``--only-binary :all:`` and uv's ``--no-build`` say the same."""
 
     def __call__(self, _: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        if values not in (None, ":all:"):
+        if values != ":all:":
             raise UsageError(f"{option_string} {values} is understood only as --only-binary :all:")
         setattr(namespace, self.dest, True)
 
@@ -376,6 +388,8 @@ def _request(
     parsed: list[Spec] = [parse_spec(text, base=base) for text in (*arguments.specs, *specs)]
     parsed += [parse_spec(text, base=base, editable=True) for text in getattr(arguments, "editable", [])]
     parsed += [spec for file in files for spec in file.specs]
+    if parsed and getattr(arguments, "everything", False):
+        raise UsageError("--all updates everything, and packages were named, too", hint="%pkg update --all")
     if not parsed and verb != "update":
         raise UsageError(f"{verb} what? No package was named", reference="empty-request", hint=f"%pkg {verb} pandas")
     return Request(

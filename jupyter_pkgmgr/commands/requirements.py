@@ -40,7 +40,6 @@ _OPTIONS = {
     "-f": "find_links",
     "--find-links": "find_links",
     "--pre": "pre",
-    "--prefer-binary": "ignored",
 }
 
 
@@ -172,8 +171,6 @@ def _option(line: str, path: Path, found: Requirements, *, parents: tuple[Path, 
             found.find_links.append(str(local.resolve()) if "://" not in value and local.exists() else value)
         case "pre":
             found.pre = True
-        case "ignored":
-            pass
         case _:
             raise InvalidSpecError(f"the option {name} isn't understood in a requirements file")
 

@@ -100,11 +100,11 @@ def _assign_installed(context: Context, verb: Verb, specs: Sequence[Spec]) -> li
     for spec in specs:
         if spec.kind is not SpecKind.NAME:
             raise InvalidSpecError(f"{verb} needs the name of a package, not {spec.text!r}")
-        owners = [
-            package for package in installed_as(context, spec.name) if spec.ecosystem in (None, package.ecosystem)
-        ]
+        there = installed_as(context, spec.name)
+        wanted = spec.ecosystem or context.request.options.ecosystem
+        owners = [package for package in there if wanted in (None, package.ecosystem)]
         if not owners:
-            raise _not_installed(context, spec)
+            raise _not_installed_from(wanted, there[0]) if wanted and there else _not_installed(context, spec)
         assignments += [
             Assignment(spec=spec, ecosystem=owner.ecosystem, name=owner.name, reason="requested", verb=verb)
             for owner in owners
@@ -114,6 +114,14 @@ def _assign_installed(context: Context, verb: Verb, specs: Sequence[Spec]) -> li
 
 def _owned(package: Package) -> str:
     return f"installed from {package.source}"
+
+
+def _not_installed_from(wanted: Ecosystem, package: Package) -> PackageNotFoundError:
+    return PackageNotFoundError(
+        f"{package.name} is not {_only(wanted)}'s: it is {_owned(package)}",
+        reference="not-installed",
+        hint=f"say {package.name} alone, without where it is from",
+    )
 
 
 def _not_installed(context: Context, spec: Spec) -> PackageNotFoundError:

@@ -21,6 +21,7 @@ from .context import Context
 from .contradictions import find_contradictions
 from .guards import check_assignments, check_changes, check_policies
 from .mixed import plan_both
+from .options import check_engine_is_used, check_options, unused_options
 from .pypi_step import remove_from_pypi
 from .shadow import distributions_of
 
@@ -38,6 +39,7 @@ def make_plan(context: Context) -> Plan:
     """
     context = under_policy(context)
     check_request(context)
+    check_options(context)
     assigned = assign(context)
     blockers = check_assignments(context, assigned.assignments)
     engine_plans: list[EnginePlan] = []
@@ -49,6 +51,7 @@ def make_plan(context: Context) -> Plan:
         for plan in engine_plans
         if plan.changes
     )
+    check_engine_is_used(context, steps)
     ecosystems = {item.ecosystem for item in assigned.assignments} | {step.plan.ecosystem for step in steps}
     policy_blockers, policy_warnings = (
         check_policies(context.environment, context.request.options, ecosystems=ecosystems) if ecosystems else ([], [])
@@ -64,7 +67,11 @@ def make_plan(context: Context) -> Plan:
         steps=steps,
         satisfied=assigned.satisfied,
         warnings=_unique(
-            policy_warnings, assigned.warnings, *(plan.warnings for plan in engine_plans), change_warnings
+            policy_warnings,
+            assigned.warnings,
+            unused_options(context, ecosystems),
+            *(plan.warnings for plan in engine_plans),
+            change_warnings,
         ),
         blockers=_unique(
             policy_blockers, check_what_comes(context, changes), contradictions, blockers, change_blockers
@@ -81,13 +88,15 @@ def _engine_plans(context: Context, assigned: Assigned) -> tuple[list[EnginePlan
     going = [item for item in assigned.of(Ecosystem.PYPI) if item.verb is Verb.REMOVE]
     pypi = [item for item in assigned.of(Ecosystem.PYPI) if item.verb is not Verb.REMOVE]
     update_all = context.request.updates_all
+    wanted = context.request.options.ecosystem
     conda_plan: EnginePlan | None = None
-    if conda or (update_all and context.environment.is_conda):
+    if conda or (update_all and wanted is not Ecosystem.PYPI and context.environment.is_conda):
         conda_plan, moved = plan_conda(context, conda)
         pypi += moved
     if context.environment.python is None and pypi:
         raise _no_python(context, pypi)
-    if context.environment.python is None or not (pypi or (update_all and owned_by(context, Ecosystem.PYPI))):
+    update_pypi = update_all and wanted is not Ecosystem.CONDA and owned_by(context, Ecosystem.PYPI)
+    if context.environment.python is None or not (pypi or update_pypi):
         return [*_making_room(context, going, conda_plan), *([conda_plan] if conda_plan else [])], []
     check_indexes(context)
     removed = _making_room(context, going, conda_plan)
