@@ -229,21 +229,11 @@ def run(
     if cancel is not None:
         cancel.check()
     process = start(argv, env=env, cwd=cwd)
-    killers: list[threading.Thread] = []
     readers: list[_Reader] = []
-    forget: Callable[[], None] = _nothing
-    timed_out = False
     try:
         readers = [_Reader(pipe, on_line) for pipe, on_line in _pipes(process, on_stdout, on_stderr)]
-        if cancel is not None:
-            forget = cancel.on_cancel(lambda: killers.append(_terminate_later(process, TERMINATE_GRACE)))
-        process.wait(timeout)
-    except subprocess.TimeoutExpired:
-        timed_out = True
+        in_time = _wait(process, cancel, timeout)
     finally:
-        forget()
-        for killer in killers:
-            killer.join()
         if process.poll() is None:  # a timeout, or an exception (KeyboardInterrupt) on our side
             terminate(process)
         for reader in readers:
@@ -251,10 +241,27 @@ def run(
     stdout, stderr = readers
     command = tuple(os.fspath(part) for part in argv)
     result = Completed(argv=command, returncode=process.returncode, stdout=stdout.text, stderr=stderr.text)
-    _raise_if_stopped(result, cancelled=cancel is not None and cancel.requested, timeout=timeout if timed_out else None)
+    _raise_if_stopped(result, cancelled=cancel is not None and cancel.requested, timeout=None if in_time else timeout)
     for reader in readers:
         reader.raise_failure()
     return result
+
+
+def _wait(process: subprocess.Popen[bytes], cancel: Cancellation | None, timeout: float | None) -> bool:
+    """Wait for a process to end, if need be because it is cancelled; returns whether it ended in time."""
+    killers: list[threading.Thread] = []
+    forget: Callable[[], None] = _nothing
+    try:
+        if cancel is not None:
+            forget = cancel.on_cancel(lambda: killers.append(_terminate_later(process, TERMINATE_GRACE)))
+        process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        forget()
+        for killer in killers:
+            killer.join()
+    return True
 
 
 def _nothing() -> None:

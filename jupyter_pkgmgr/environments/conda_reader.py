@@ -55,13 +55,17 @@ def read_conda_settings(environment: Environment | None, *, environ: Mapping[str
         found["channels"] = _default_channels(environment)
     if folders := _build_folders(found, root, environ):
         found["conda_build_folders"] = Setting(name="conda_build_folders", value=folders, source="default")
+    pinned = _pinned(prefix)
+    if pinned is not None:
+        found["conda-meta/pinned"] = pinned
+    return _settings(found, root, environ)
+
+
+def _settings(found: Mapping[str, Setting], root: Path | None, environ: Mapping[str, str]) -> CondaSettings:
     names = tuple(name for name in _texts(found, "channels") if name != "nodefaults")
     if _value(found, "use_local", default=False):
         names = ("local", *names)
     rules = _rules(found)
-    pinned = _pinned(prefix)
-    if pinned is not None:
-        found["conda-meta/pinned"] = pinned
     return CondaSettings(
         channels=_resolve(names, rules),
         channel_names=names,

@@ -71,23 +71,36 @@ def apply_plan(
     read_limits()  # a setting that makes no sense is to be told now, not when all is done
     with hold(plan.environment, owner, events=events, cancel=cancel):
         plan, before = _current(plan, before, replan)
-        started = time.monotonic()
         if plan.is_empty:  # by now; somebody else has done it
             return Outcome(plan=plan, seconds=0.0, fingerprint=before.fingerprint)
-        going = _files_that_go(plan, before)
-        stands = stack_at_risk(plan, before, cancel)
-        incoming = look_into(plan, before, engines, events=events, cancel=cancel)
-        linked = (*going_away(plan, before), *at_risk(plan, before.environment, known=incoming.known), *incoming.files)
-        with transaction(plan, owner, linked=linked, copied=changed_in_place(plan, before.environment)) as work:
-            incoming.check()
-            _run(plan, engines, owner, events, cancel)
-            events(Event(kind=EventKind.PHASE, phase=Phase.VERIFY))
-            after = read_inventory(plan.environment)
-            overwritten = check_overwritten(plan, before, after, work)
-            verify(plan, before, after)
-            if stands:
-                check_kernel_stack(plan, after, cancel)
-            work.fingerprint = after.fingerprint
+        return _carry_out(plan, engines, before, owner=owner, events=events, cancel=cancel)
+
+
+def _carry_out(
+    plan: Plan,
+    engines: dict[str, Engine],
+    before: Inventory,
+    *,
+    owner: Owner,
+    events: EventSink,
+    cancel: Cancellation,
+) -> Outcome:
+    """The transaction itself, in an environment that is held and looks as it did when the plan was made."""
+    started = time.monotonic()
+    going = _files_that_go(plan, before)
+    stands = stack_at_risk(plan, before, cancel)
+    incoming = look_into(plan, before, engines, events=events, cancel=cancel)
+    linked = (*going_away(plan, before), *at_risk(plan, before.environment, known=incoming.known), *incoming.files)
+    with transaction(plan, owner, linked=linked, copied=changed_in_place(plan, before.environment)) as work:
+        incoming.check()
+        _run(plan, engines, owner, events, cancel)
+        events(Event(kind=EventKind.PHASE, phase=Phase.VERIFY))
+        after = read_inventory(plan.environment)
+        overwritten = check_overwritten(plan, before, after, work)
+        verify(plan, before, after)
+        if stands:
+            check_kernel_stack(plan, after, cancel)
+        work.fingerprint = after.fingerprint
     return Outcome(
         plan=plan,
         seconds=time.monotonic() - started,

@@ -14,7 +14,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -110,20 +110,24 @@ def rollback(
         work.failures.append(error)
     if work.failures:
         raise _incomplete(state, work.failures)
+    return _settle(work, replace(journal.entry, result=result, message=message, seconds=seconds), lost)
+
+
+def _settle(work: _Work, entry: Entry, lost: Sequence[str]) -> Restored:
+    """End the transaction, and write into the history what came of it."""
     if lost:
-        result = Result.FAILED
-        message = f"{message}; {len(lost)} files could not be restored"
+        message = f"{entry.message}; {len(lost)} files could not be restored"
+        entry = replace(entry, result=Result.FAILED, message=message)
     restored = Restored(
         removed=work.removed,
         restored=work.restored,
         aside=(*_set_aside_before(work), *work.moved),
         kept=tuple(f"{package.name} {package.version}" for package in work.claims.theirs),
     )
-    message = "; ".join((message, *restored.remarks[:_SHOWN]))
-    entry = replace(journal.entry, result=result, message=message, seconds=seconds)
-    _end(state, folder, entry)
+    message = "; ".join((entry.message, *restored.remarks[:_SHOWN]))
+    _end(work.state, work.folder, replace(entry, message=message))
     if lost:
-        raise _lost(state, lost)
+        raise _lost(work.state, lost)
     return restored
 
 
@@ -323,7 +327,7 @@ def _incomplete(state: State, failures: list[OSError]) -> PkgError:
     return error
 
 
-def _lost(state: State, lost: list[str]) -> VerificationError:
+def _lost(state: State, lost: Sequence[str]) -> VerificationError:
     more = (f"and {len(lost) - _SHOWN} more",) if len(lost) > _SHOWN else ()
     return VerificationError(
         f"{len(lost)} {'file' if len(lost) == 1 else 'files'} of {state.base} could not be restored",

@@ -415,37 +415,40 @@ def apply_undo(
     read_limits()  # a setting that makes no sense is to be told now, not when all is done
     state = state_of(undo.plan.environment)
     with hold(undo.plan.environment, owner, events=events, cancel=cancel):
-        undo = _current(undo, replanned)
-        plan, found = undo.plan, undo.restoration
-        before = read_inventory(plan.environment)
-        entries, ways = read_entries(plan.environment), _other_ways(plan.changes)
-        was = _check_untouched(plan.environment, entries, undo.entries, found, ways)
-        cancel.check()
-        sources = [state.path(place) for place in found.files]
-        linked = (*sources, *bytecode(sources))
-        with transaction(plan, owner, linked=linked, undoes=tuple(entry.id for entry in undo.entries)) as work:
-            _announce(plan, events, "started")
-            restore(state, found)
-            _announce(plan, events, "finished")
-            events(Event(kind=EventKind.PHASE, phase=Phase.VERIFY))
-            after = read_inventory(plan.environment)
-            if not undo.exact:
-                _check_dependents(before, after)
-            verify(_whatever_is_broken(plan), before, after)
-            work.fingerprint = after.fingerprint
-        return Outcome(
-            plan=plan,
-            seconds=work.seconds,
-            fingerprint=after.fingerprint,
-            transaction=work.id,
-            undoes=tuple(entry.id for entry in undo.entries),
-            warnings=tuple(work.warnings),
-            changed_files=tuple(
-                Path(state.path(place))
-                for place, then in was.items()
-                if then is not None and then != _looks(found.files[place])
-            ),
-        )
+        return _carry_out(_current(undo, replanned), state, owner=owner, events=events, cancel=cancel)
+
+
+def _carry_out(undo: UndoPlan, state: State, *, owner: Owner, events: EventSink, cancel: Cancellation) -> Outcome:
+    """The transaction itself, in an environment that is held and looks as it did when the plan was made."""
+    plan, found, undoes = undo.plan, undo.restoration, tuple(entry.id for entry in undo.entries)
+    before = read_inventory(plan.environment)
+    entries, ways = read_entries(plan.environment), _other_ways(plan.changes)
+    was = _check_untouched(plan.environment, entries, undo.entries, found, ways)
+    cancel.check()
+    sources = [state.path(place) for place in found.files]
+    with transaction(plan, owner, linked=(*sources, *bytecode(sources)), undoes=undoes) as work:
+        _announce(plan, events, "started")
+        restore(state, found)
+        _announce(plan, events, "finished")
+        events(Event(kind=EventKind.PHASE, phase=Phase.VERIFY))
+        after = read_inventory(plan.environment)
+        if not undo.exact:
+            _check_dependents(before, after)
+        verify(_whatever_is_broken(plan), before, after)
+        work.fingerprint = after.fingerprint
+    return Outcome(
+        plan=plan,
+        seconds=work.seconds,
+        fingerprint=after.fingerprint,
+        transaction=work.id,
+        undoes=undoes,
+        warnings=tuple(work.warnings),
+        changed_files=tuple(
+            Path(state.path(place))
+            for place, then in was.items()
+            if then is not None and then != _looks(found.files[place])
+        ),
+    )
 
 
 def _current(undo: UndoPlan, replanned: Callable[[UndoPlan], None] | None) -> UndoPlan:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
 from packaging.utils import canonicalize_name
 
 from jupyter_pkgmgr.engines.pip import PipEngine
@@ -28,7 +30,26 @@ from jupyter_pkgmgr.model import (
     Package,
     Verb,
 )
-from testbed.index import Server
+from testbed.environments import make_venv
+from testbed.index import Server, serve
+from testbed.wheels import WheelSource, make_wheel, write_wheel
+
+BACKEND = """
+import os, zipfile
+def _wheel(folder, content):
+    name = "proj-0.1-py3-none-any.whl"
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as archive:
+        for path, text in content.items():
+            archive.writestr(path, text)
+        archive.writestr("proj-0.1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: proj\\nVersion: 0.1")
+        archive.writestr("proj-0.1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any")
+        archive.writestr("proj-0.1.dist-info/RECORD", "")
+    return name
+def build_wheel(folder, settings=None, metadata=None):
+    return _wheel(folder, {"proj.py": ""})
+def build_editable(folder, settings=None, metadata=None):
+    return _wheel(folder, {"proj.pth": os.getcwd()})
+"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -146,3 +167,71 @@ def tree_hash(folder: Path) -> str:
             elif path.is_file():
                 digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+# --- fixtures and tables, for the modules that test both engines -------------------------------------------------
+
+
+def project(folder: Path, backend: str = BACKEND, *, static: bool = True) -> Path:
+    folder.mkdir(parents=True)
+    head = '[project]\nname = "proj"\nversion = "0.1"\n' if static else ""
+    build = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    (folder / "pyproject.toml").write_text(head + build)
+    (folder / "backend.py").write_text(backend)
+    return folder
+
+
+def fill(folder: Path) -> Path:
+    folder.mkdir()
+    for version in ("1.0", "1.1", "2.0", "3.0a1"):
+        make_wheel(folder, "foo", version, requires=["bar>=1"])
+    for version in ("1.0", "2.0"):
+        make_wheel(folder, "bar", version)
+    make_wheel(folder, "oldbar", requires=["bar<2"])
+    make_wheel(folder, "needy", requires=["gone"])
+    make_wheel(folder, "winonly", tag="cp311-cp311-win_amd64")
+    make_wheel(folder, "Odd.Name", "1.0+local.1")
+    extra = ('bar; extra == "more"', 'oldbar; python_version < "3"')
+    write_wheel(folder, WheelSource(name="extra", version="1.0", extras=("more",), requires=extra))
+    write_wheel(folder, WheelSource(name="future", version="1.0", requires_python=">=3.99"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fill(tmp_path_factory.mktemp("wheels") / "index")
+
+
+@pytest.fixture
+def server(wheels: Path) -> Iterator[Server]:
+    with serve(wheels) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No setting of the machine has a say; one cache for the run."""
+    for name in list(os.environ):
+        if name.startswith(("PIP_", "UV_")):
+            monkeypatch.delenv(name)
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "uv-cache"))
+    monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "pip-cache"))
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+
+
+@pytest.fixture(params=["uv", "pip"])
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def on(engine: str, tmp_path: Path, server: Server, wheels: Path) -> Bench:
+    return bench(engine, make_venv(tmp_path / "env"), server, wheels)
+
+
+def for_both(cases: Iterable[str], *, pip: set[str]) -> list[tuple[str, str]]:
+    """Every case for uv; for pip, which takes seconds where uv takes milliseconds, those where it differs."""
+    return [*(("uv", case) for case in cases), *(("pip", case) for case in cases if case in pip)]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import pytest
 
 from jupyter_pkgmgr.engines.protocol import EngineRequest
 from jupyter_pkgmgr.engines.rattler import RattlerEngine
@@ -117,3 +120,11 @@ def shown(plan: EnginePlan) -> dict[str, tuple[str, str, str]]:
         change.package.name: (change.action.value, change.after.version if change.after else "", change.reason)
         for change in plan.changes
     }
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[RattlerEngine]:
+    """One worker process for a module."""
+    engine = RattlerEngine()
+    yield engine
+    engine.close()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,112 +16,22 @@ from jupyter_pkgmgr.engines.protocol import Engine
 from jupyter_pkgmgr.environments.index_settings import IndexSettings
 from jupyter_pkgmgr.model import Action, EventKind, Options, Origin, OriginKind, Phase, Verb
 from jupyter_pkgmgr.model.errors import (
-    CancelledError,
     ConflictError,
     EngineError,
     InvalidSpecError,
-    PackageNotFoundError,
     PkgError,
     PolicyError,
-    UnreachableError,
     VerificationError,
     VersionNotFoundError,
 )
 from testbed.environments import available_interpreters, make_venv
-from testbed.index import Fault, Server, serve
-from testbed.wheels import WheelSource, make_sdist, make_wheel, write_wheel
-from tests.engines.pypi import Bench, bench, summary, tree_hash
+from testbed.index import Server, serve
+from testbed.wheels import make_sdist, make_wheel
+from tests.engines import pypi
+from tests.engines.pypi import Bench, bench, fill, for_both, project, summary, tree_hash
 
-BACKEND = """
-import os, zipfile
-def _wheel(folder, content):
-    name = "proj-0.1-py3-none-any.whl"
-    with zipfile.ZipFile(os.path.join(folder, name), "w") as archive:
-        for path, text in content.items():
-            archive.writestr(path, text)
-        archive.writestr("proj-0.1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: proj\\nVersion: 0.1")
-        archive.writestr("proj-0.1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any")
-        archive.writestr("proj-0.1.dist-info/RECORD", "")
-    return name
-def build_wheel(folder, settings=None, metadata=None):
-    return _wheel(folder, {"proj.py": ""})
-def build_editable(folder, settings=None, metadata=None):
-    return _wheel(folder, {"proj.pth": os.getcwd()})
-"""
-BROKEN_BACKEND = """
-import sys
-def build_wheel(folder, settings=None, metadata=None):
-    print("foo.c:1: fatal error: foo.h: No such file", file=sys.stderr)
-    sys.exit(1)
-"""
-SLOW_BACKEND = """
-import os, pathlib, subprocess, sys
-def build_wheel(folder, settings=None, metadata=None):
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    pathlib.Path({marker!r}).write_text(f"{{os.getpid()}} {{child.pid}}")
-    child.wait()
-"""
-
-
-def project(folder: Path, backend: str = BACKEND, *, static: bool = True) -> Path:
-    folder.mkdir(parents=True)
-    head = '[project]\nname = "proj"\nversion = "0.1"\n' if static else ""
-    build = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-    (folder / "pyproject.toml").write_text(head + build)
-    (folder / "backend.py").write_text(backend)
-    return folder
-
-
-def fill(folder: Path) -> Path:
-    folder.mkdir()
-    for version in ("1.0", "1.1", "2.0", "3.0a1"):
-        make_wheel(folder, "foo", version, requires=["bar>=1"])
-    for version in ("1.0", "2.0"):
-        make_wheel(folder, "bar", version)
-    make_wheel(folder, "oldbar", requires=["bar<2"])
-    make_wheel(folder, "needy", requires=["gone"])
-    make_wheel(folder, "winonly", tag="cp311-cp311-win_amd64")
-    make_wheel(folder, "Odd.Name", "1.0+local.1")
-    extra = ('bar; extra == "more"', 'oldbar; python_version < "3"')
-    write_wheel(folder, WheelSource(name="extra", version="1.0", extras=("more",), requires=extra))
-    write_wheel(folder, WheelSource(name="future", version="1.0", requires_python=">=3.99"))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fill(tmp_path_factory.mktemp("wheels") / "index")
-
-
-@pytest.fixture
-def server(wheels: Path) -> Iterator[Server]:
-    with serve(wheels) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No setting of the machine has a say; one cache for the run."""
-    for name in list(os.environ):
-        if name.startswith(("PIP_", "UV_")):
-            monkeypatch.delenv(name)
-    for name in ("HOME", "XDG_CONFIG_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "uv-cache"))
-    monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "pip-cache"))
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    monkeypatch.setenv("PIP_RETRIES", "0")
-
-
-@pytest.fixture(params=["uv", "pip"])
-def engine(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def on(engine: str, tmp_path: Path, server: Server, wheels: Path) -> Bench:
-    return bench(engine, make_venv(tmp_path / "env"), server, wheels)
-
+engine, on, own_settings = pypi.engine, pypi.on, pypi.own_settings
+server, wheels = pypi.server, pypi.wheels
 
 Step = Callable[[Bench], object]
 TABLE: dict[str, tuple[list[Step], dict[str, str], set[str]]] = {
@@ -199,11 +108,6 @@ TABLE: dict[str, tuple[list[Step], dict[str, str], set[str]]] = {
         {"foo", "bar"},
     ),
 }
-
-
-def for_both(cases: Iterable[str], *, pip: set[str]) -> list[tuple[str, str]]:
-    """Every case for uv; for pip, which takes seconds where uv takes milliseconds, those where it differs."""
-    return [*(("uv", case) for case in cases), *(("pip", case) for case in cases if case in pip)]
 
 
 PIP_TABLE = {
@@ -492,126 +396,6 @@ def test_download_of_something_big_is_told(engine: str, tmp_path: Path, monkeypa
     assert {event.package for event in told} == {"big"}
     assert {"started", "finished"} <= {event.state for event in told}
     assert any(event.total and event.total > 2_900_000 for event in told)
-
-
-# --- failures --------------------------------------------------------------------------------------------------
-
-FAILURES: dict[str, tuple[tuple[str, ...], type[PkgError], str, str]] = {
-    "unknown": (("nosuch",), PackageNotFoundError, "package-not-found", "nosuch"),
-    "unknown dependency": (("needy",), PackageNotFoundError, "package-not-found", "gone"),
-    "version": (("foo==9",), VersionNotFoundError, "version-not-found", "there is no foo==9"),
-    "range": (("foo>=2.5,<3",), VersionNotFoundError, "version-not-found", "foo"),
-    "platform": (("winonly",), VersionNotFoundError, "no-matching-wheel", "platform"),
-    "platform of a file": (
-        ("{wheels}/winonly-1.0-cp311-cp311-win_amd64.whl",),
-        VersionNotFoundError,
-        "no-matching-wheel",
-        "platform",
-    ),
-    "python": (("future",), VersionNotFoundError, "requires-python", "future"),
-    "conflict": (("oldbar", "bar>=2"), ConflictError, "conflict", "contradict"),
-    "no such file": (("{url}/files/nope-1.0-py3-none-any.whl",), UnreachableError, "url-not-found", "nope"),
-}
-
-
-PIP_FAILURES = FAILURES.keys() - {"range", "unknown dependency"}
-
-
-@pytest.mark.parametrize(("engine", "case"), for_both(FAILURES, pip=PIP_FAILURES), indirect=["engine"])
-def test_failures_have_one_meaning(on: Bench, case: str) -> None:
-    specs, kind, reference, words = FAILURES[case]
-    specs = tuple(spec.format(wheels=on.wheels, url=on.server.url) for spec in specs)
-    with pytest.raises(kind) as caught:
-        on.plan(on.request(Verb.INSTALL, *specs))
-    error = caught.value
-    assert (type(error), error.reference) == (kind, reference)
-    assert words in error.message
-    assert "\n" not in error.message + "".join(error.context)
-    assert error.detail
-
-
-FAULTS: dict[str, tuple[Fault, str]] = {
-    **{f"{fault} page": (fault, "/simple/oldbar/") for fault in ("401", "403", "500", "garbage", "truncated", "reset")},
-    **{f"{fault} file": (fault, "/files/oldbar*") for fault in ("401", "garbage", "truncated", "reset")},
-}
-PIP_FAULTS = {"403 page", "500 page", "garbage page", "reset file"}
-
-
-@pytest.mark.parametrize(("engine", "case"), for_both(FAULTS, pip=PIP_FAULTS), indirect=["engine"])
-def test_index_faults(on: Bench, case: str) -> None:
-    fault, path = FAULTS[case]
-    on.server.fail(path, fault)
-    with pytest.raises(UnreachableError) as caught:
-        on.plan(on.request(Verb.INSTALL, "oldbar", options=Options(upgrade=True)))
-    refused = "unauthorized" if fault in ("401", "403") else "unreachable"
-    assert caught.value.reference == ("damaged-download" if case == "garbage file" else refused)
-
-
-def test_index_down(on: Bench) -> None:
-    with pytest.raises(UnreachableError):
-        on.plan(on.request(Verb.INSTALL, "needy", indexes=IndexSettings(index_url="http://127.0.0.1:1/simple/")))
-
-
-def test_build_failure_shows_the_last_lines(on: Bench, tmp_path: Path) -> None:
-    source = project(tmp_path / "proj", BROKEN_BACKEND, static=False)
-    with pytest.raises(EngineError) as caught:
-        on.install(str(source))
-    assert caught.value.reference == "build-failed"
-    assert caught.value.context[-1] == "foo.c:1: fatal error: foo.h: No such file"
-
-
-def test_removing_what_is_not_there(on: Bench) -> None:
-    with pytest.raises(PackageNotFoundError, match="foo is not installed"):
-        on.plan(on.request(Verb.REMOVE, "foo"))
-
-
-def test_externally_managed(on: Bench) -> None:
-    assert on.environment.python is not None
-    before = on.installed()
-    outer = bench(on.engine.name, Path(on.environment.python.base_prefix, "bin", "python3"), on.server, on.wheels)
-    assert outer.environment.python is not None
-    marker = outer.environment.python.stdlib / "EXTERNALLY-MANAGED"
-    if not marker.exists():
-        pytest.skip("this machine's Python is not externally managed")
-    with pytest.raises(PolicyError) as caught:
-        outer.install("foo")
-    assert caught.value.reference == "externally-managed"
-    assert on.installed() == before
-
-
-def test_cancel_ends_the_build_and_its_children(on: Bench, tmp_path: Path) -> None:
-    marker = tmp_path / "pids"
-    source = project(tmp_path / "proj", SLOW_BACKEND.format(marker=str(marker)), static=False)
-
-    def cancel_when_building() -> None:
-        deadline = time.monotonic() + 60
-        while not (marker.exists() and marker.read_text()) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        on.cancel.cancel()
-
-    watcher = threading.Thread(target=cancel_when_building)
-    watcher.start()
-    with pytest.raises(CancelledError):
-        on.plan(on.request(Verb.INSTALL, str(source)))
-    watcher.join()
-    pids = [int(pid) for pid in marker.read_text().split()]
-    alive = [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
-    assert not alive
-
-
-def test_cancel_while_the_index_is_silent(on: Bench) -> None:
-    on.server.fail("/simple/needy/", "hang")
-    threading.Timer(0.5, on.cancel.cancel).start()
-    started = time.monotonic()
-    with pytest.raises(CancelledError):
-        on.plan(on.request(Verb.INSTALL, "needy"))
-    assert time.monotonic() - started < 9  # before the ten seconds after which a process group is killed
-
-
-def test_cancelled_before_it_began(on: Bench) -> None:
-    on.cancel.cancel()
-    with pytest.raises(CancelledError):
-        on.plan(on.request(Verb.INSTALL, "foo"))
 
 
 # --- interpreters ----------------------------------------------------------------------------------------------

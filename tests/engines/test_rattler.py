@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,16 +20,11 @@ from jupyter_pkgmgr.model.errors import (
     VersionNotFoundError,
 )
 from testbed.channel import Channel
+from tests.engines import rattler_bench
 from tests.engines.rattler_bench import Bench, conda_package, conda_settings, package, shown
 
 INSTALL, UPDATE, REMOVE = Verb.INSTALL, Verb.UPDATE, Verb.REMOVE
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[RattlerEngine]:
-    engine = RattlerEngine()
-    yield engine
-    engine.close()
+engine = rattler_bench.engine
 
 
 @pytest.fixture(scope="module")

@@ -39,16 +39,11 @@ from jupyter_pkgmgr.model.errors import (
 )
 from testbed.channel import Channel
 from testbed.index import Fault, Server, serve_files
+from tests.engines import rattler_bench
 from tests.engines.rattler_bench import Bench, conda_settings, package
 
 INSTALL, UPDATE, REMOVE = Verb.INSTALL, Verb.UPDATE, Verb.REMOVE
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[RattlerEngine]:
-    engine = RattlerEngine()
-    yield engine
-    engine.close()
+engine = rattler_bench.engine
 
 
 @pytest.fixture(scope="module")

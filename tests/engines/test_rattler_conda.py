@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,13 @@ from jupyter_pkgmgr.engines.rattler import RattlerEngine
 from jupyter_pkgmgr.environments.history import read_history
 from jupyter_pkgmgr.model import Verb
 from testbed.channel import Channel
+from tests.engines import rattler_bench
 from tests.engines.rattler_bench import Bench, conda_settings, package
 
 pytestmark = pytest.mark.executable("conda")
 
 INSTALL, UPDATE, REMOVE = Verb.INSTALL, Verb.UPDATE, Verb.REMOVE
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[RattlerEngine]:
-    engine = RattlerEngine()
-    yield engine
-    engine.close()
+engine = rattler_bench.engine
 
 
 @pytest.fixture(scope="module")

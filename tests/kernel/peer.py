@@ -11,8 +11,18 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+NOTHING: dict[str, Any] = {
+    "exit": 0,
+    "changed_files": [],
+    "changed_packages": [],
+    "added_paths": False,
+    "verdict_wanted": False,
+}
+"""The result of what changes nothing."""
 
 
 def say(message: dict[str, Any]) -> None:
@@ -41,58 +51,79 @@ def wait_for_cancel(number: int) -> None:
         pass
 
 
-def answer(number: int, params: dict[str, Any]) -> None:  # noqa: C901, PLR0912  one case per command
+def show(number: int, key: str, text: str) -> None:
+    say({"id": number, "display": {"key": key, "data": {"text/plain": text}}})
+
+
+def where(number: int, _: str, __: dict[str, Any]) -> None:
+    facts = {"argv": sys.argv[1:], "cwd": str(Path.cwd()), "pid": os.getpid(), "environ": dict(os.environ)}
+    show(number, "where", json.dumps(facts))
+
+
+def steps(number: int, _: str, __: dict[str, Any]) -> None:
+    for step in ("plan 1", "progress 1", "progress 2", "progress 3", "done 1"):
+        data = {"text/plain": step, "text/html": f"<b>{step}</b>"}
+        say({"id": number, "display": {"key": step.split()[0], "data": data}})
+
+
+def fail(_: int, __: str, ___: dict[str, Any]) -> dict[str, Any]:
+    error = {"reference": "package-not-found", "message": "no package is called nmupy", "hint": "numpy is near"}
+    return {"error": error | {"text": "error: no package is called nmupy\nhint: numpy is near"}}
+
+
+def crash(_: int, __: str, ___: dict[str, Any]) -> None:
+    print("a last word", file=sys.stderr, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def late(number: int, _: str, __: dict[str, Any]) -> None:
+    show(number, "progress", "working")
+    wait_for_cancel(number)
+
+
+def slow(number: int, rest: str, params: dict[str, Any]) -> dict[str, Any]:
+    late(number, rest, params)
+    return {"error": {"reference": "cancelled", "message": "stopped; nothing was changed"}}
+
+
+def stubborn(number: int, _: str, __: dict[str, Any]) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    show(number, "progress", str(os.getpid()))
+    wait_for_cancel(number)
+    show(number, "progress", "not now")
+    time.sleep(3600)
+
+
+def write(_: int, rest: str, __: dict[str, Any]) -> dict[str, Any]:
+    """A file of a new package, as an installation would: PATH CONTENT."""
+    path, _space, content = rest.partition(" ")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(content.replace("\\n", "\n"), encoding="utf-8")
+    return {"result": NOTHING | {"verdict_wanted": True}}
+
+
+COMMANDS: dict[str, Callable[[int, str, dict[str, Any]], dict[str, Any] | None]] = {
+    "changed": lambda _, rest, __: {"result": NOTHING | json.loads(rest) | {"verdict_wanted": True}},
+    "crash": crash,
+    "exit": lambda _, __, ___: sys.exit(3),
+    "fail": fail,
+    "garbage": lambda _, __, ___: print("{ this is not JSON", flush=True),
+    "late": late,
+    "params": lambda number, _, params: show(number, "params", json.dumps(params)),
+    "slow": slow,
+    "steps": steps,
+    "stubborn": stubborn,
+    "unknown": lambda number, _, __: say({"id": number, "news": 1}),
+    "where": where,
+    "write": write,
+}
+"""What a cell can type: each does something, and says how it ended, or nothing."""
+
+
+def answer(number: int, params: dict[str, Any]) -> None:
     command, _, rest = params["argv_line"].partition(" ")
-    done: dict[str, Any] = {"exit": 0, "changed_files": [], "changed_packages": [], "added_paths": False}
-    done["verdict_wanted"] = False
-    if command == "where":
-        text = json.dumps(
-            {"argv": sys.argv[1:], "cwd": str(Path.cwd()), "pid": os.getpid(), "environ": dict(os.environ)}
-        )
-        say({"id": number, "display": {"key": "where", "data": {"text/plain": text}}})
-    elif command == "params":
-        say({"id": number, "display": {"key": "params", "data": {"text/plain": json.dumps(params)}}})
-    elif command == "steps":
-        for step in ("plan 1", "progress 1", "progress 2", "progress 3", "done 1"):
-            data = {"text/plain": step, "text/html": f"<b>{step}</b>"}
-            say({"id": number, "display": {"key": step.split()[0], "data": data}})
-    elif command == "fail":
-        error = {"reference": "package-not-found", "message": "no package is called nmupy", "hint": "numpy is near"}
-        error["text"] = "error: no package is called nmupy\nhint: numpy is near"
-        say({"id": number, "error": error})
-        return
-    elif command == "crash":
-        print("a last word", file=sys.stderr, flush=True)
-        os.kill(os.getpid(), signal.SIGKILL)
-    elif command == "exit":
-        sys.exit(3)
-    elif command == "garbage":
-        print("{ this is not JSON", flush=True)
-    elif command == "unknown":
-        say({"id": number, "news": 1})
-    elif command == "slow":
-        say({"id": number, "display": {"key": "progress", "data": {"text/plain": "working"}}})
-        wait_for_cancel(number)
-        error = {"reference": "cancelled", "message": "stopped; nothing was changed"}
-        say({"id": number, "error": error})
-        return
-    elif command == "late":
-        say({"id": number, "display": {"key": "progress", "data": {"text/plain": "working"}}})
-        wait_for_cancel(number)
-    elif command == "stubborn":
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        say({"id": number, "display": {"key": "progress", "data": {"text/plain": str(os.getpid())}}})
-        wait_for_cancel(number)
-        say({"id": number, "display": {"key": "progress", "data": {"text/plain": "not now"}}})
-        time.sleep(3600)
-    elif command == "write":  # a file of a new package, as an installation would: PATH CONTENT
-        path, _, content = rest.partition(" ")
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(content.replace("\\n", "\n"), encoding="utf-8")
-        done["verdict_wanted"] = True
-    elif command == "changed":  # a JSON object that becomes part of the result
-        done |= json.loads(rest) | {"verdict_wanted": True}
-    say({"id": number, "result": done})
+    known = COMMANDS.get(command)
+    say({"id": number, **((known and known(number, rest, params)) or {"result": NOTHING})})
 
 
 def hint(number: int, params: dict[str, Any]) -> None:
