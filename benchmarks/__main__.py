@@ -74,8 +74,8 @@ def measure(rows: Iterable[str], workshop: Workshop, folder: Path) -> list[dict[
         print(f"\n── {name}", flush=True)
         with workshop.isolated(name) as root:
             lines += [to_json(name, comparison) for comparison in ROWS[name](workshop, root)]
-    table = markdown(lines)
     document = {"schema": 1, "machine": before, "rounds": workshop.rounds, "quick": workshop.quick, "rows": lines}
+    table = markdown(document)
     (folder / "table.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     (folder / "table.md").write_text(table, encoding="utf-8")
     print(f"\n{table}\nwritten to {folder}/table.json and table.md")

@@ -10,12 +10,13 @@ __all__ = ["plot"]
 
 WIDTH, HEIGHT = 720, 420
 LEFT, RIGHT, TOP, BOTTOM = 70, 230, 46, 56
-COLOURS = ("#f37726", "#1f77b4", "#2a8f4a", "#9467bd", "#7f7f7f", "#d62728")
+COLOURS = ("#f37726", "#2e86c8", "#2a8f4a", "#9467bd", "#7f7f7f", "#d62728")
 """Ours come first, and are orange."""
 STYLE = (
-    "text{font:13px sans-serif;fill:#555}.title{font-size:15px;font-weight:600}"
-    ".grid{stroke:#999;stroke-opacity:.3}.line{fill:none;stroke-width:2}"
+    ".growth text{font:13px sans-serif;fill:currentColor}.growth .title{font-size:15px;font-weight:600}"
+    ".growth .grid{stroke:currentColor;stroke-opacity:.2}.growth .line{fill:none;stroke-width:2}"
 )
+"""For a plot by itself as for one inside a page, whose colour it takes and whose other elements it leaves alone."""
 
 
 def plot(title: str, unit: str, sizes: Sequence[int], lines: Mapping[str, Sequence[float]]) -> str:
@@ -32,10 +33,10 @@ def plot(title: str, unit: str, sizes: Sequence[int], lines: Mapping[str, Sequen
     across = _Axis(min(sizes), max(sizes), LEFT, WIDTH - RIGHT)
     up = _Axis(10 ** math.floor(_log(min(values))), 10 ** math.ceil(_log(max(values))), HEIGHT - BOTTOM, TOP)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="growth" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
         f"<title>{escape(title)}</title><style>{STYLE}</style>",
         f'<text class="title" x="{LEFT}" y="24">{escape(title)}</text>',
-        *(_horizontal(up(value), f"{value:g} ms") for value in up.decades()),
+        *(_horizontal(up(value), _time(value)) for value in up.decades()),
         *(_vertical(across(size), f"{size:,}") for size in sizes),
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 12}" text-anchor="middle">{escape(unit)}</text>',
     ]
@@ -64,6 +65,10 @@ class _Axis:
         """1, 10, 100 … as far as they are in the frame."""
         first = math.ceil(self._low - 1e-9)
         return [10.0**power for power in range(first, math.floor(self._low + self._decades + 1e-9) + 1)]
+
+
+def _time(milliseconds: float) -> str:
+    return f"{milliseconds:g} ms" if milliseconds < 1000 else f"{milliseconds / 1000:g} s"  # noqa: PLR2004  a second
 
 
 def _log(value: float) -> float:

@@ -1,4 +1,4 @@
-"""Comparisons as JSON, with the machine that they were measured on, and as a table in Markdown."""
+"""Comparisons as JSON, with the machine that they were measured on, and as tables in Markdown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import platform
 import shutil
 import statistics
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,17 +19,21 @@ from .measure import Comparison
 __all__ = ["machine", "markdown", "to_json"]
 
 PEERS = ("pip", "conda", "mamba", "micromamba")
+PROMISED = ("what", "against", "promised", "measured", "kept", "ours, ms", "theirs, ms", "row")
+COMPARED = ("what", "against", "measured", "ours, ms", "theirs, ms", "row")
+A_THIRD = 0.34
+"""Above it a fraction says less than a factor."""
 
 
 def machine() -> dict[str, Any]:
     """What the figures depend on: ratios less, milliseconds more."""
-    versions = {"uv": _version([tool("uv"), "--version"])}
-    versions |= {name: _version([path, "--version"]) for name in PEERS if (path := shutil.which(name))}
+    versions = {"uv": _version("uv", tool("uv"))}
+    versions |= {name: _version(name, path) for name in PEERS if (path := shutil.which(name))}
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "jupyter_pkgmgr": __version__,
         "python": platform.python_version(),
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
         "processors": os.cpu_count(),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "tools": versions,
@@ -37,9 +41,11 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _version(command: Sequence[str]) -> str:
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    return (done.stdout or done.stderr).partition("\n")[0].strip()
+def _version(name: str, path: str) -> str:
+    """What follows the name, if that is said: pip goes on with the folder that it lies in."""
+    done = subprocess.run([path, "--version"], check=False, capture_output=True, text=True)
+    words = done.stdout.split()
+    return (words[1:2] if words[:1] == [name] else words[:1] or ["unknown"])[0]
 
 
 def to_json(row: str, comparison: Comparison) -> dict[str, Any]:
@@ -58,36 +64,71 @@ def to_json(row: str, comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def markdown(lines: Sequence[Mapping[str, Any]]) -> str:
-    """The table; times are min / median / max in milliseconds."""
-    rows = [
-        "| what | ours, ms | compared with | theirs, ms | measured | promised | |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for line in lines:
-        if line["skipped"]:
-            why = f"left out: {line['skipped']}"
-            rows.append(f"| {line['what']} | {_spread(line['ours'])} | {line['peer']} | | {why} | {_limit(line)} | |")
-            continue
-        verdict = {True: "kept", False: "**missed**", None: ""}[line["kept"]]
-        counted = line["unit"] == "count"
-        ours, theirs = ("", "") if counted else (_spread(line["ours"]), _spread(line["theirs"]))
-        measured = f"{_value(line)} | {_limit(line)} | {verdict}"
-        rows.append(f"| {line['what']} | {ours} | {line['peer']} | {theirs} | {measured} |")
-    return "\n".join(rows) + "\n"
+def markdown(document: Mapping[str, Any]) -> str:
+    """What was measured on which machine: the promises, and what there is to compare besides."""
+    lines: Sequence[Mapping[str, Any]] = document["rows"]
+    promised = [line for line in lines if line["promise"] is not None]
+    others = [line for line in lines if line["promise"] is None]
+    parts = [_head(document), _table(promised, PROMISED)]
+    if others:
+        parts += ["Besides, without a promise:", _table(others, COMPARED)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(document: Mapping[str, Any]) -> str:
+    machine = document["machine"]
+    tools = ", ".join(f"{name} {version}" for name, version in machine["tools"].items())
+    absent = f"; not there: {', '.join(machine['absent'])}" if machine["absent"] else ""
+    rounds = f"{document['rounds']} round{'s' if document['rounds'] != 1 else ''}"
+    return (
+        f"{machine['date'][:10]}, Python {machine['python']} on {machine['system']} with {machine['processors']} "
+        f"processors, load {machine['load']:.1f} before; {tools}{absent}. "
+        f"Milliseconds are min / median / max of {rounds}."
+    )
+
+
+def _table(lines: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    rows = [columns, ["---"] * len(columns), *([_cells(line)[name] for name in columns] for line in lines)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cells(line: Mapping[str, Any]) -> dict[str, str]:
+    timed = line["unit"] != "count"
+    return {
+        "what": line["what"],
+        "against": f"`{line['peer']}`" if line["peer"] else "–",
+        "promised": _limit(line),
+        "measured": f"left out: {line['skipped']}" if line["skipped"] else _amount(line["unit"], line["value"]),
+        "kept": {True: "yes", False: "**no**", None: "–"}[line["kept"]],
+        "ours, ms": _spread(line["ours"]) if timed else "–",
+        "theirs, ms": _spread(line["theirs"]) if timed else "–",
+        "row": f"`{line['row']}`",
+    }
 
 
 def _spread(seconds: Sequence[float]) -> str:
     if not seconds:
-        return ""
-    return " / ".join(f"{1000 * each:,.1f}" for each in (min(seconds), statistics.median(seconds), max(seconds)))
-
-
-def _value(line: Mapping[str, Any]) -> str:
-    return {"ratio": "{:.3f} times", "ms": "{:,.1f} ms", "count": "{:.0f}"}[line["unit"]].format(line["value"])
+        return "–"
+    return " / ".join(_digits(1000 * each) for each in (min(seconds), statistics.median(seconds), max(seconds)))
 
 
 def _limit(line: Mapping[str, Any]) -> str:
     if line["promise"] is None:
-        return ""
-    return {"ratio": "≤ {:.3g} times", "ms": "≤ {:g} ms", "count": "{:g}"}[line["unit"]].format(line["promise"])
+        return "–"
+    if line["unit"] == "ratio":
+        return f"≤ {_amount('ratio', line['promise'])}"
+    return f"{line['promise']:g}" if line["unit"] == "count" else f"≤ {line['promise']:g} ms"
+
+
+def _amount(unit: str, value: float) -> str:
+    """A share of the peer's time as people say it: `1/77`, or `1.6 ×`."""
+    if unit == "ms":
+        return f"{_digits(value)} ms"
+    if unit == "count":
+        return f"{value:.0f}"
+    return f"1/{1 / value:.2g}" if value < A_THIRD else f"{value:.2g} ×"
+
+
+def _digits(value: float) -> str:
+    """One place after the point, as far as that says something."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"  # noqa: PLR2004

@@ -18,7 +18,7 @@ version = release = __version__
 extensions = ["myst_parser", "made_from_code"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build", "_ext", "_made"]
+exclude_patterns = ["_build", "_ext", "measured"]
 nitpicky = True
 
 html_theme = "furo"

@@ -6,7 +6,6 @@ Each is used in ``docs/reference/``. What they say can't drift from the code.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -22,8 +21,6 @@ from jupyter_pkgmgr.commands.parse import ALIASES, VERBS
 
 FEW = 3
 """Messages shown for one reference."""
-RESULTS = Path(__file__).parents[1] / "_made" / "benchmarks.md"
-"""What ``python -m benchmarks`` writes, if it was run."""
 
 
 class Written(SphinxDirective):
@@ -117,20 +114,6 @@ class Settings(Written):
         yield from parts[self.arguments[0]]()
 
 
-class Measured(Written):
-    """What ``python -m benchmarks`` wrote; where it wasn't run, the content of the directive."""
-
-    has_content = True
-
-    def text(self) -> Iterator[str]:
-        """The lines."""
-        self.env.note_dependency(str(RESULTS))
-        if RESULTS.is_file():
-            yield RESULTS.read_text(encoding="utf-8")
-        else:
-            yield from self.content
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     for name, directive in (
@@ -138,7 +121,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
         ("pkg-errors", Errors),
         ("pkg-rest", Rest),
         ("pkg-settings", Settings),
-        ("pkg-measured", Measured),
     ):
         app.add_directive(name, directive)
     return {"parallel_read_safe": True}

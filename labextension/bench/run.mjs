@@ -30,8 +30,8 @@ const { server, url } = await serve({ entry: 'bench/page.tsx' });
 const browser = await chromium.launch({ executablePath: values.chromium, args: flags });
 const rows = [];
 const work = [];
-let keys = [];
-let scrolled;
+const keys = [];
+const scrolled = [];
 try {
   for (let run = 0; run < Number(values.runs); run += 1) {
     const page = await browser.newPage({ viewport: { width: 340, height: 800 } });
@@ -42,10 +42,8 @@ try {
     await page.waitForSelector('html[data-ready]');
     work.push((await busy()) * 1000);
     rows.push(await page.evaluate('marks.rows - marks.data'));
-    if (run === 0) {
-      scrolled = await scroll(page);
-      keys = await type(page);
-    }
+    scrolled.push(await scroll(page));
+    keys.push(await type(page));
     await page.close();
   }
 } finally {
@@ -150,29 +148,35 @@ function percentile(numbers, share) {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
 }
 
+/** For machines a list each, a number for each run; for people what it comes to. */
 function report() {
-  const results = {
-    'first rows of 5,000 (ms, median)': percentile(rows, 0.5),
-    'first rows of 5,000 (ms, worst)': Math.max(...rows),
-    'of it work of the main thread (ms)': percentile(work, 0.5),
-    'keystroke over 35,000 (ms, median)': percentile(keys, 0.5),
-    'keystroke over 35,000 (ms, p95)': percentile(keys, 0.95),
-    keystrokes: keys.length,
-    'frames with the wheel': scrolled.wheel.all,
-    'of them with a blank row': scrolled.wheel.blank,
-    'wheel came to (px)': scrolled.wheel.top,
-    'jump to rows (ms, p95)': percentile(scrolled.jumps, 0.95)
-  };
+  const p95 = keys.map(times => percentile(times, 0.95));
+  const blank = scrolled.map(({ wheel }) => wheel.blank);
+  const all = keys.flat();
   if (values.json) {
-    console.log(JSON.stringify(results, null, 2));
+    console.log(JSON.stringify({ rows, keys: p95, blank }));
   } else {
-    for (const [name, value] of Object.entries(results)) {
+    const lines = {
+      'first rows of 5,000 (ms, median)': percentile(rows, 0.5),
+      'first rows of 5,000 (ms, worst)': Math.max(...rows),
+      'of it work of the main thread (ms)': percentile(work, 0.5),
+      'keystroke over 35,000 (ms, median)': percentile(all, 0.5),
+      'keystroke over 35,000 (ms, p95)': percentile(p95, 0.5),
+      keystrokes: all.length,
+      'frames with the wheel': scrolled.reduce((sum, { wheel }) => sum + wheel.all, 0),
+      'of them with a blank row': blank.reduce((sum, count) => sum + count, 0),
+      'jump to rows (ms, p95)': percentile(
+        scrolled.flatMap(({ jumps }) => jumps),
+        0.95
+      )
+    };
+    for (const [name, value] of Object.entries(lines)) {
       console.log(`${name.padEnd(36)} ${Number.isInteger(value) ? value : value.toFixed(1)}`);
     }
   }
   const kept =
     percentile(rows, 0.5) <= PROMISES.rows &&
-    percentile(keys, 0.95) <= PROMISES.keystroke &&
-    scrolled.wheel.blank === 0;
+    percentile(p95, 0.5) <= PROMISES.keystroke &&
+    !blank.some(Boolean);
   process.exitCode = kept ? 0 : 1;
 }

@@ -17,7 +17,7 @@ from benchmarks.install import CONDA_PEERS
 from benchmarks.measure import Comparison, Workshop, compare, take_turns
 from benchmarks.plot import plot
 from benchmarks.rows import ROWS
-from benchmarks.tables import markdown, to_json
+from benchmarks.tables import machine, markdown, to_json
 from testbed.channel import SUBDIR
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -35,7 +35,7 @@ def test_the_table_has_every_promise(tmp_path: Path, capsys: pytest.CaptureFixtu
         (line,) = (line for line in lines if line["peer"] == f"{name} install")
         assert line["skipped"] == ("" if shutil.which(name) else f"{name} is not on PATH")
     table = (tmp_path / "table.md").read_text()
-    assert len(table.splitlines()) == len(lines) + 2
+    assert sum(line.endswith("` |") for line in table.splitlines()) == len(lines)
     assert table in capsys.readouterr().out
 
 
@@ -80,7 +80,52 @@ def test_a_peer_that_is_absent_is_named() -> None:
     one, two = compare("x", {"ours": [1.0], "uv run": [2.0]}, {"uv run": 1, "conda run": 0.2}, absent=["conda run"])
     assert (one.value, one.kept) == (0.5, True)
     assert (two.value, two.kept, two.skipped) == (None, None, "conda is not on PATH")
-    assert "left out: conda is not on PATH | ≤ 0.2 times" in markdown([to_json("row", two)])
+    assert "| ≤ 1/5 | left out: conda is not on PATH |" in markdown(document(two))
+
+
+@pytest.mark.parametrize(
+    ("comparison", "cells"),
+    [
+        (
+            Comparison(what="x", unit="ratio", promise=0.02, ours=[0.009], theirs=[0.69], peer="%pip"),
+            "| x | `%pip` | ≤ 1/50 | 1/77 | yes | 9.0 / 9.0 / 9.0 | 690 / 690 / 690 | `row` |",
+        ),
+        (
+            Comparison(what="x", unit="ratio", promise=1.3, ours=[0.16], theirs=[0.1], peer="uv"),
+            "| x | `uv` | ≤ 1.3 × | 1.6 × | **no** | 160 / 160 / 160 | 100 / 100 / 100 | `row` |",
+        ),
+        (
+            Comparison(what="x", unit="ratio", promise=None, ours=[0.16], theirs=[0.1], peer="uv"),
+            "| x | `uv` | 1.6 × | 160 / 160 / 160 | 100 / 100 / 100 | `row` |",
+        ),
+        (
+            Comparison(what="x", unit="ms", promise=500, ours=[0.1, 0.2071, 1.3]),
+            "| x | – | ≤ 500 ms | 207 ms | yes | 100 / 207 / 1,300 | – | `row` |",
+        ),
+        (Comparison(what="x", unit="count", promise=0, ours=[1, 2]), "| x | – | 0 | 3 | **no** | – | – | `row` |"),
+    ],
+)
+def test_the_table_says_what_was_measured(comparison: Comparison, cells: str) -> None:
+    assert cells in markdown(document(comparison)).splitlines()
+
+
+def document(comparison: Comparison) -> dict[str, Any]:
+    about = {
+        "date": "2026-01-02T",
+        "python": "3",
+        "system": "S",
+        "processors": 2,
+        "load": 0.0,
+        "tools": {},
+        "absent": [],
+    }
+    return {"machine": about, "rounds": 1, "rows": [to_json("row", comparison)]}
+
+
+def test_the_machine_is_named_without_its_folders() -> None:
+    about = machine()
+    assert about["tools"]["uv"][0].isdigit()
+    assert all("/" not in version for version in about["tools"].values())
 
 
 def test_contestants_take_turns_and_the_first_round_only_warms() -> None:
