@@ -41,6 +41,7 @@ from jupyter_pkgmgr.model.errors import PkgError
 from jupyter_pkgmgr.service import PackageService
 from jupyter_pkgmgr.typed import changed_packages
 
+from .activity import Activity
 from .environments import EnvironmentFinder
 from .events import Emitter
 from .host import ServerHost
@@ -75,6 +76,7 @@ class Core:
     def __init__(self, extension: PkgmgrExtension, loop: asyncio.AbstractEventLoop) -> None:
         assert extension.serverapp is not None  # noqa: S101  Jupyter has linked it
         assert extension.serverapp.event_logger is not None  # noqa: S101  it is made before extensions are
+        assert extension.serverapp.web_app is not None  # noqa: S101  likewise
         self._extension, self._loop, self._log = extension, loop, extension.log
         self._closed = False
         self._asking: set[Cancellation] = set()
@@ -96,7 +98,9 @@ class Core:
         )
         self._service = PackageService(face="jupyter", policy=extension.policy())
         self._emitter = Emitter(extension.serverapp.event_logger, loop)
-        listeners = (self._emitter.job, self._tell_kernels)
+        times = extension.serverapp.web_app.settings["last_activity_times"]
+        activity = Activity(times, loop, is_busy=lambda: self.unfinished > 0)
+        listeners = (self._emitter.job, activity.job, self._tell_kernels)
         self.jobs = _jobs(extension, folder / "jobs", Recovery(self._service), listeners)
         self._unsubscribe = extension.kernels.subscribe(self._tell_soon)
         parts = Parts(

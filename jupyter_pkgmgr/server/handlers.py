@@ -74,6 +74,7 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
         self._grant: Grant | None = None
         self._wake = asyncio.Event()
         self._gone = False
+        self._admitted = False
         self._cancel: Cancellation | None = None
 
     @property
@@ -95,6 +96,7 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
                 raise web.HTTPError(HTTPStatus.FORBIDDEN)
             self._limit = (await self._core()).max_body
             self._refuse_large(int(self.request.headers.get("Content-Length") or 0))
+        self._admitted = True
 
     async def _admit_kernel(self, token: str) -> None:
         """Take a kernel's token as its proof. No cookie counts, no browser is behind it: nothing can be forged."""
@@ -248,6 +250,8 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
             "detail": None,
         }
         self.set_header("Cache-Control", "no-store")
+        if not self._admitted:  # tornado hangs up before the body: a proxy must not send the next request that way
+            self.set_header("Connection", "close")
         self.finish({"schema": 1, "error": error, "message": message, "reason": reference})
 
     # --- shortcuts -------------------------------------------------------------------------------------------------

@@ -132,10 +132,10 @@ class LiveServer:
         assert response.status < 300, (response.status, answer)
         return answer
 
-    def begin(self, method: str, path: str) -> http.client.HTTPConnection:
+    def begin(self, method: str, path: str, *, token: str = TOKEN) -> http.client.HTTPConnection:
         """Send a request and wait for nothing."""
         connection = self._connection()
-        connection.request(method, f"{self.base}{path}", headers={"Authorization": f"token {TOKEN}"})
+        connection.request(method, f"{self.base}{path}", headers={"Authorization": f"token {token}"})
         return connection
 
     def _connection(self) -> http.client.HTTPConnection:

@@ -9,6 +9,8 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,14 @@ from jupyter_server.serverapp import ServerApp
 from traitlets.config.loader import KVArgParseConfigLoader
 
 from jupyter_pkgmgr.model.policy import AdminPolicy
+from jupyter_pkgmgr.server import activity
 from jupyter_pkgmgr.server.core import LOOKERS, Core
 from jupyter_pkgmgr.server.extension import PkgmgrExtension
 from jupyter_pkgmgr.server.handlers import KERNEL_TOKEN
 from jupyter_pkgmgr.server.host import ServerHost
 from jupyter_pkgmgr.server.loop import soon
 from jupyter_pkgmgr.server.policy import PolicyTraits
+from testbed.index import serve
 from tests.server.conftest import Rest
 
 HEAVY = (
@@ -147,6 +151,28 @@ async def test_nothing_is_left_when_it_ends(
     left = {thread.name for thread in set(threading.enumerate()) - threads}
     assert not {name for name in left if not name.startswith("asyncio_")}, left
     assert not set(psutil.Process().children(recursive=True)) - children
+
+
+async def test_a_job_keeps_an_idle_server_alive(
+    rest: Rest, jp_serverapp: ServerApp, venv: Path, index_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which JupyterHub learns from the server's ``last_activity`` alone."""
+    last: Callable[[], datetime] = jp_serverapp.web_app.last_activity
+    began = last()
+    environment = await rest.environment(venv)
+    assert last() == began, "looking on is no activity"
+    monkeypatch.setattr(activity, "EVERY", 0.01)
+    with serve(index_folder) as index:
+        monkeypatch.setenv("PIP_INDEX_URL", index.index_url)
+        planned = await rest.plan(environment, "install tb-pure")
+        index.fail("*.whl", "hold")
+        job = (await rest.post("jobs", {"plan": planned["result"]["plan"]})).body
+        for _ in range(3):
+            seen = last()
+            while last() == seen:  # noqa: ASYNC110  nobody announces it
+                await asyncio.sleep(0.01)
+        index.heal()
+        assert (await rest.job(job))["state"] == "succeeded"
 
 
 async def test_a_folder_that_cannot_be_written_is_told_and_not_fatal(

@@ -120,6 +120,8 @@ def test_below_a_path(root: Path) -> None:
         server.base = "/user/jo%40example/"
         server.start()
         assert server.get("environments")["environments"]
+        refused = server.begin("GET", "pkgmgr/environments", token="").getresponse()
+        assert (refused.status, refused.will_close) == (403, True), "a proxy keeps no connection that isn't there"
         server.stop()
 
 
