@@ -229,8 +229,13 @@ def refuse_builds(options: Options, target: Target) -> None:
     """Raise ``PolicyError`` where builds are forbidden and a spec can only be built."""
     lines = [line for line in target.lines if options.no_build and direct.needs_build(line)]
     if lines:
-        msg = f"{redact(', '.join(lines))} would have to be built, and --no-build forbids that"
-        raise PolicyError(msg, reference="builds-disabled", hint="name a wheel, or leave --no-build out")
+        raise builds_disabled(", ".join(lines))
+
+
+def builds_disabled(what: str, *, detail: str | None = None) -> PolicyError:
+    """What only a build could give, where builds are forbidden."""
+    msg = f"{redact(what)} would have to be built, and --no-build forbids that"
+    return PolicyError(msg, reference="builds-disabled", hint="name a wheel, or leave --no-build out", detail=detail)
 
 
 def constraints(request: EngineRequest) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from jupyter_pkgmgr.engines.pypi_common import build_failure, common_failure, shorten, unreachable
+from jupyter_pkgmgr.engines.pypi_common import build_failure, builds_disabled, common_failure, shorten, unreachable
 from jupyter_pkgmgr.model import Environment, redact
 from jupyter_pkgmgr.model.errors import (
     ConflictError,
@@ -53,8 +53,7 @@ _BUILD = (
 _NO_WHEEL = re.compile(
     r"has no wheels with a matching|is incompatible with the current platform|no usable wheels|no `?wheels"
 )
-
-
+_BUILDS_OFF = re.compile(r"Wheels are required for `([^`]+)` because building from source is disabled")
 _NO_RECORD = re.compile(r"RECORD` file not found at: .*[/\\](?P<name>[^/\\]+?)-(?P<version>[^-/\\]+)\.dist-info")
 _NO_VERSION = re.compile(
     r"Because (?:there is no version of \S+"
@@ -87,6 +86,7 @@ def failure(stderr: str, environment: Environment) -> PkgError:
         or _git(report)
         or _build(report)
         or _unreachable(report)
+        or _builds_off(report)
         or _unsolvable(report)
         or _other(report)
     )
@@ -168,6 +168,11 @@ def _unreachable(report: _Report) -> PkgError | None:
         return UnreachableError(msg, reference="offline", detail=report.text, hint="try again without --offline")
     why = dict.fromkeys([sign, *(cause for cause in report.causes if not cause.startswith("Because"))])
     return unreachable(": ".join(why), report.text)
+
+
+def _builds_off(report: _Report) -> PkgError | None:
+    match = _BUILDS_OFF.search(report.text)
+    return builds_disabled(match[1], detail=report.text) if match else None
 
 
 def _unsolvable(report: _Report) -> PkgError | None:

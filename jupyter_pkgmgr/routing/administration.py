@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,6 +47,7 @@ __all__ = [
     "check_undo",
     "check_what_comes",
     "under_policy",
+    "who_forbids_builds",
 ]
 
 _DIRECT = {OriginKind.PATH, OriginKind.EDITABLE, OriginKind.URL, OriginKind.VCS}
@@ -69,6 +71,17 @@ def under_policy(context: Context) -> Context:
         request=replace(context.request, options=options),
         index_settings=replace(context.index_settings, no_binary=()),  # or pip's setting would ask for builds
     )
+
+
+@contextmanager
+def who_forbids_builds(policy: AdminPolicy) -> Iterator[None]:
+    """Say that it is the administrator without whom there would be a plan; nobody has typed ``--no-build``."""
+    try:
+        yield
+    except PolicyError as error:
+        if error.reference != "builds-disabled" or not policy.no_source_builds:
+            raise
+        raise _build_denied(error.message.partition(", and ")[0]) from error
 
 
 # --- before anything is fetched ------------------------------------------------------------------------------------
@@ -108,6 +121,15 @@ def _refusal(reference: str, message: str, *, note: str, hint: str = _ASK) -> Po
     return PolicyError(message, reference=reference, note=note, hint=hint)
 
 
+def _build_denied(message: str) -> PolicyError:
+    return _refusal(
+        "build-denied",
+        message,
+        note="the administrator of this server allows no builds: they run code of the package",
+        hint="name a wheel, or a package that has one",
+    )
+
+
 def _check_spec(context: Context, spec: Spec) -> None:
     policy = context.policy
     if context.request.verb is Verb.REMOVE:
@@ -129,12 +151,7 @@ def _check_direct(policy: AdminPolicy, spec: Spec) -> None:
         )
     is_built = spec.location.partition("#")[0].endswith(_BUILT) and not spec.editable
     if policy.no_source_builds and not is_built:
-        raise _refusal(
-            "build-denied",
-            f"{text} would have to be built from source",
-            note="the administrator of this server allows no builds: they run code of the package",
-            hint="name a wheel, or a package that has one",
-        )
+        raise _build_denied(f"{text} would have to be built from source")
     ecosystem = spec.ecosystem or Ecosystem.PYPI
     limit = policy.allowed_channels if ecosystem is Ecosystem.CONDA else policy.allowed_indexes
     if spec.kind is not SpecKind.PATH and limit is not None and not is_allowed(spec.location, policy, ecosystem):

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from jupyter_pkgmgr.model import Action, Ecosystem, EnginePlan, Notice, Plan, SpecKind, Step, Verb
 from jupyter_pkgmgr.model.errors import EnvironmentProblem, PackageNotFoundError, PkgError
 
-from .administration import check_indexes, check_request, check_what_comes, under_policy
+from .administration import check_indexes, check_request, check_what_comes, under_policy, who_forbids_builds
 from .assign import Assigned, Assignment, assign
 from .conda_step import owned_by, plan_conda
 from .context import Context
@@ -44,7 +44,8 @@ def make_plan(context: Context) -> Plan:
     blockers = check_assignments(context, assigned.assignments)
     engine_plans: list[EnginePlan] = []
     if not blockers:
-        engine_plans, blockers = _engine_plans(context, assigned)
+        with who_forbids_builds(context.policy):
+            engine_plans, blockers = _engine_plans(context, assigned)
     engine_plans = [plan for plan in engine_plans if plan.changes or plan.warnings]
     steps = tuple(
         Step(plan=plan, reason=context.choose_engine(context, plan.ecosystem).reason)

@@ -48,6 +48,8 @@ REFERENCES = {
     413: "too-large",
 }
 """Of what Jupyter or tornado refuse by themselves."""
+STRANGER = "you aren't logged in to this server, or may not use it"
+LOG_IN = "reload the page and log in; what doesn't run in a browser needs a token of this server"
 
 
 class Refused(web.HTTPError):
@@ -93,7 +95,7 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
             await self._admit_kernel(token)
         if self.request.method != "OPTIONS":
             if not self.current_user:  # with allow_unauthenticated_access Jupyter looks later than we do
-                raise web.HTTPError(HTTPStatus.FORBIDDEN)
+                raise Refused(HTTPStatus.FORBIDDEN, "forbidden", STRANGER, hint=LOG_IN)
             self._limit = (await self._core()).max_body
             self._refuse_large(int(self.request.headers.get("Content-Length") or 0))
         self._admitted = True
@@ -241,6 +243,8 @@ class RestHandler(ExtensionHandlerMixin, APIHandler):
             reference, hint = raised.reference, raised.hint
         if isinstance(raised, web.HTTPError):
             message = _said(raised) or message
+        if status_code == HTTPStatus.FORBIDDEN and message == HTTPStatus.FORBIDDEN.phrase:  # how Jupyter says that
+            message, hint = STRANGER, LOG_IN
         error: dict[str, Any] = {
             "reference": reference,
             "message": message,

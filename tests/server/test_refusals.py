@@ -58,6 +58,8 @@ async def test_nobody_unknown_is_answered(ask: Fetch, extension: PkgmgrExtension
     for route, authorization in itertools.product(ROUTES, ("", "token wrong", "Basic dXNlcjpwYXNz")):
         response = await ask(route, Authorization=authorization)
         assert (response.code, reference(response)) == (403, "forbidden"), route
+        hint = json.loads(response.body)["error"]["hint"]
+        assert route.method == "POST" or hint.startswith("reload the page"), route  # else XSRF comes first
     assert not extension.is_awake, "nothing of the service is loaded for strangers"
 
 
