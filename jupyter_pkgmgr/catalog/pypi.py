@@ -248,8 +248,9 @@ class PyPICatalog:
         known, complete, freshness = self._listed()
         note = ""
         if not complete:
-            known |= set(names.all_names(Ecosystem.PYPI)) | self._exact(query)
-            note = f"{_well_known()} and the exact one"
+            exact, why_not = self._exact(query)
+            known |= set(names.all_names(Ecosystem.PYPI)) | exact
+            note = f"{why_not}; {_well_known()}" if why_not else f"{_well_known()} and the exact one"
         found = matching(query, known, limit=limit, favourites=names.popular(Ecosystem.PYPI))
         packages = tuple(
             Package(name=name, version="", ecosystem=Ecosystem.PYPI, summary=self._summaries.get(name, ""))
@@ -264,13 +265,15 @@ class PyPICatalog:
         complete = not self.settings.find_links and all(listing is not None for listing in listings)
         return known, complete, oldest([listing[1] for listing in listings if listing])
 
-    def _exact(self, query: str) -> set[str]:
-        """The very name that was typed, if it is one and an index has it."""
+    def _exact(self, query: str) -> tuple[set[str], str]:
+        """The very name that was typed, if it is one and an index has it; or why no index could be asked."""
         try:
             name = _canonical(query.strip())
-            return {name} if names.known_pypi(name) or self.exists(name) else set()
+            return ({name} if names.known_pypi(name) or self.exists(name) else set()), ""
+        except UnreachableError as error:
+            return set(), error.message
         except PkgError:
-            return set()
+            return set(), ""
 
     def _indexes(self) -> tuple[str, ...]:
         if self.settings.no_index:

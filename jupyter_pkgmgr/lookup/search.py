@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from jupyter_pkgmgr.catalog import CondaCatalog, PyPICatalog, VersionList
 from jupyter_pkgmgr.inventory import Inventory
 from jupyter_pkgmgr.model import Ecosystem, Package, obeying, redact
-from jupyter_pkgmgr.model.errors import CatalogError, PkgError
+from jupyter_pkgmgr.model.errors import CatalogError, PkgError, UnreachableError
 
 from .documents import SearchAnswer, SearchHit
 from .sources import Sources
@@ -41,7 +41,8 @@ def _searched(catalog: CondaCatalog | PyPICatalog, query: str, limit: int) -> tu
         versions = catalog.versions_many(package.name for package in result.packages)
     except CatalogError as error:
         return [], [error.message]
-    notes = [note for note in (result.note, result.freshness.note) if note]
+    silent = dict.fromkeys(answer.message for answer in versions.values() if isinstance(answer, UnreachableError))
+    notes = [note for note in (result.note, result.freshness.note, *silent) if note]
     return [_hit(package, versions.get(package.name)) for package in result.packages], notes
 
 

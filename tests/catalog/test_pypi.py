@@ -365,6 +365,14 @@ def test_search_leaves_a_huge_index_alone_and_says_so(
     assert raw.asked("/simple/") == 1, "it isn't tried again"
 
 
+def test_a_search_says_why_an_index_was_not_asked(shop: Server, make_catalog: MakeCatalog) -> None:
+    shop.fail("*", "401")
+    found = make_catalog(shop.index_url).search("shop-lib")
+    assert (found.packages, found.complete) == ((), False)
+    assert found.note.startswith("127.0.0.1"), found.note
+    assert "wants a user name and a password" in found.note
+
+
 def test_many_names_side_by_side(raw: RawServer, make_catalog: MakeCatalog) -> None:
     wanted = [f"name-{number}" for number in range(8)]
     for name in wanted:
