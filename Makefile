@@ -11,7 +11,7 @@ TESTS ?= -m 'not slow'
 WORKERS ?= 4
 FRONT := jupyter_pkgmgr/labextension/package.json
 
-.PHONY: ready demo test slow lab browser pictures docs front dist check check-front format clean
+.PHONY: ready demo test slow hub lab browser pictures docs front dist check check-front format clean
 
 # A file of its own, made last: of a venv that failed half-way, bin/python is there.
 $(VENV)/.made:
@@ -38,6 +38,9 @@ test: $(BIN)/.ready-dev  ## run the tests
 
 slow: $(BIN)/.ready-dev $(FRONT)  ## run the tests that build or install much: the wheel, Binder's steps
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/binder tests/packaging
+
+hub: $(BIN)/.ready-hub  ## run the test on a real JupyterHub (needs configurable-http-proxy, of npm, on PATH)
+	$(BIN)/python -m pytest tests/hub
 
 # What the front end is made of; package-lock.json says which versions.
 labextension/node_modules/.made: labextension/package-lock.json

@@ -17,11 +17,18 @@ from typing import Any, Self
 
 import psutil
 
-__all__ = ["TOKEN", "LiveServer"]
+__all__ = ["TOKEN", "LiveServer", "free_port"]
 
 TOKEN = "a-token-for-tests"  # noqa: S105
 START = 60.0
 """Seconds: this machine may have other things to do."""
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 class LiveServer:
@@ -42,9 +49,7 @@ class LiveServer:
     def start(self) -> LiveServer:
         for name in ("config", "data", "runtime", "work"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         with (self.root / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 self._command(), env=self._environ(), cwd=self.root / "work", stdout=log, stderr=log
