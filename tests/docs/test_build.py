@@ -30,7 +30,7 @@ SETTINGS = [
     block
     for page in sorted((ROOT / "docs" / "how-to").glob("*.md"))
     for block in read_blocks(page)
-    if block.language == "python"
+    if block.language == "python" and not block.skipped
 ]
 
 
