@@ -45,6 +45,7 @@ from jupyter_pkgmgr.model import (
 )
 from jupyter_pkgmgr.model.errors import (
     CatalogError,
+    DependencyNotFoundError,
     EngineNotFoundError,
     PackageNotFoundError,
     PkgError,
@@ -55,6 +56,7 @@ from jupyter_pkgmgr.routing import (
     Context,
     EngineChoice,
     check_indexes,
+    in_channels,
     check_policies,
     check_undo,
     choose_engine,
@@ -477,6 +479,8 @@ def _requires(settings: IndexSettings, versions: Mapping[str, str]) -> dict[str,
 
 def _with_alternatives(error: CatalogError, context: Context) -> CatalogError:
     """Say what there is instead: near names, and the versions that exist. A resolver doesn't tell."""
+    if isinstance(error, DependencyNotFoundError):
+        return error  # what was typed is there
     context.tell(f"asking {context.index} what there is instead")
     try:
         check_indexes(context)
@@ -486,6 +490,8 @@ def _with_alternatives(error: CatalogError, context: Context) -> CatalogError:
         for spec in context.request.specs:
             if spec.kind is not SpecKind.NAME or Ecosystem.CONDA in (spec.ecosystem, context.request.options.ecosystem):
                 continue
+            if in_channels(context, spec):
+                continue  # whatever is missing, it isn't this
             specifier = spec.pep440()
             try:
                 catalog.select(spec.name, specifier, environment=context.environment, pre=context.request.options.pre)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jupyter_pkgmgr.engines.conda_output import Answer
+from jupyter_pkgmgr.engines.solver_report import essence
 from jupyter_pkgmgr.model import Verb, redact
 from jupyter_pkgmgr.model.errors import (
     CancelledError,
@@ -142,7 +143,7 @@ def _missing(failure: Failure, names: list[str]) -> PkgError:
 
 def _conda_conflict(failure: Failure, document: dict[str, Any]) -> PkgError:
     message = str(document.get("message", ""))
-    reasons = re.findall(r"^  - (.+)$", message, re.MULTILINE) or [_first_line(message)]
+    reasons = re.findall(r"^  - (.+)$", message, re.MULTILINE) or essence(message) or [_first_line(message)]
     if pinned := document.get("pinned_specs"):
         reasons = [f"pinned: {', '.join(pinned)}", f"requested: {', '.join(document.get('requested_specs', ()))}"]
     return _conflict(failure, reasons, message)

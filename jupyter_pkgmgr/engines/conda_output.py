@@ -218,14 +218,14 @@ def _reason(
             return "requested"
         lost = sorted(named & {spec_name(spec) for spec in (old.depends if old else ())})
         return f"needs {lost[0]}" if lost and verb is Verb.REMOVE else "nothing needs it any more"
-    origin = f"; from {new.origin.location}" if new.origin.location else ""
     if name in named:
-        return f"requested{origin}"
+        return "requested"
     if name in needed:
-        return f"needed by {needed[name]}{origin}"
+        return f"dependency of {needed[name]}"
     if verb is Verb.UPDATE and not named:
-        return f"newest that fits{origin}"
-    return f"{'changed' if old else 'needed'} by the solver's answer{origin}"
+        return "newest that fits"
+    # conda and mamba tell what a package needs only where they have to fetch it
+    return "the other changes ask for it" if old else "dependency"
 
 
 def compare_versions(left: str, right: str) -> int:

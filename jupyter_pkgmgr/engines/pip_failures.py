@@ -11,6 +11,7 @@ from jupyter_pkgmgr.engines.pypi_common import build_failure, common_failure, sh
 from jupyter_pkgmgr.model import Environment, redact
 from jupyter_pkgmgr.model.errors import (
     ConflictError,
+    DependencyNotFoundError,
     EngineError,
     EngineNotFoundError,
     InvalidSpecError,
@@ -25,6 +26,7 @@ _LOG_TIME = re.compile(r"^\d{4}-\d\d-\d\dT[\d:,]+ ", re.MULTILINE)
 _NONE_FITS = re.compile(
     r"Could not find a version that satisfies the requirement (?P<spec>.+?) \(from versions: (?P<versions>.*)\)"
 )
+_NEEDED = re.compile(r"(?P<requirement>\S+) \(from (?P<by>[\w.-]+?)(?:==\S+)?\)")
 _UNFETCHED = re.compile(r"Could not fetch URL (?P<url>\S+?): (?P<why>.*?) - skipping", re.DOTALL)
 _TRANSFER = re.compile(
     r"HTTP error \d{3} while getting|\d{3} (?:Client|Server) Error|EOF when reading a line|JSONDecodeError"
@@ -94,6 +96,8 @@ def _none_fits(text: str, log: str) -> PkgError | None:
     if re.search(r"none of the wheel's tags|not a supported wheel on this platform|No sources permitted for", log):
         msg = f"there is no wheel of {spec} for this platform or Python"
         return VersionNotFoundError(msg, reference="no-matching-wheel", detail=detail, hint="ask for another version")
+    if needed := _NEEDED.fullmatch(spec):
+        return DependencyNotFoundError(needed["requirement"], needed["by"], detail=detail)
     return PackageNotFoundError(f"no index has a package named {spec}", detail=detail)
 
 

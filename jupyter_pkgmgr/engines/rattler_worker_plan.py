@@ -21,6 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from jupyter_pkgmgr.engines.solver_report import essence
 from jupyter_pkgmgr.model.errors import (
     ConflictError,
     PackageNotFoundError,
@@ -37,7 +38,6 @@ _NAME = re.compile(r"[^\s\[\]=<>!~,|]+")
 _SHOWN_VERSIONS = 10
 _SHOWN_LINES = 8
 _SHOWN_NAMES = 3
-_TREE = re.compile(r"^[\s│├└─]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -368,9 +368,8 @@ def _impossible(name: str, spec: str, found: Sequence[Record]) -> VersionNotFoun
 
 def _conflict(state: _State, report: str) -> ConflictError:
     text = report.removeprefix("Cannot solve the request because of: ")
-    lines = [_TREE.sub(lambda match: "  " * (len(match[0]) // 3), line).rstrip() for line in text.splitlines()]
-    lines = [line for line in lines if line.strip()]
-    context = lines[:_SHOWN_LINES]
+    lines = essence(text) or tuple(filter(None, map(str.strip, text.splitlines())))
+    context = list(lines[:_SHOWN_LINES])
     if len(lines) > _SHOWN_LINES:
         context.append(f"… {len(lines) - _SHOWN_LINES} more lines with -v")
     concerned = [name for name in state.fixed if re.search(rf"\b{re.escape(name)}\b", text)]

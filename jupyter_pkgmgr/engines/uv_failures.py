@@ -13,6 +13,7 @@ from jupyter_pkgmgr.engines.pypi_common import build_failure, builds_disabled, c
 from jupyter_pkgmgr.model import Environment, redact
 from jupyter_pkgmgr.model.errors import (
     ConflictError,
+    DependencyNotFoundError,
     EngineError,
     EnvironmentProblem,
     InvalidSpecError,
@@ -55,6 +56,7 @@ _NO_WHEEL = re.compile(
 )
 _BUILDS_OFF = re.compile(r"Wheels are required for `([^`]+)` because building from source is disabled")
 _NO_RECORD = re.compile(r"RECORD` file not found at: .*[/\\](?P<name>[^/\\]+?)-(?P<version>[^-/\\]+)\.dist-info")
+_DEPENDS = r"(?P<by>[\w.-]+?)(?:[<>=!~]\S*)? depends? on (?P<requirement>{}(?:[<>=!~][^ ,]*(?:,[<>=!~][^ ,]*)*)?)"
 _NO_VERSION = re.compile(
     r"Because (?:there is no version of \S+"
     r"|only [\w.-]+?[<>=!~]\S+ is available"
@@ -195,19 +197,18 @@ def _unsolvable(report: _Report) -> PkgError | None:
         r"Because (?:(\S+) was not found in (?:the package registry|the provided)|there are no versions of (\S+?)[ ,])",
         reason,
     ):
-        name = match[1] or match[2]
-        return PackageNotFoundError(
-            f"no index has a package named {name}", context=_needed_by(name, reason), detail=report.text
-        )
+        return _not_found(match[1] or match[2], reason, report.text)
     if match := _NO_VERSION.match(reason):
         return VersionNotFoundError(f"there is no {match['spec']}", context=(_essence(reason),), detail=report.text)
     msg = "these requirements contradict each other"
     return ConflictError(msg, context=(_essence(reason),), detail=report.text, hint="loosen one of them")
 
 
-def _needed_by(name: str, reason: str) -> tuple[str, ...]:
-    """Who needs the missing package, where it isn't the user."""
-    return () if f"you require {name}" in reason else (_essence(reason),)
+def _not_found(name: str, reason: str, detail: str) -> PackageNotFoundError:
+    """What is missing, and who needs it where that isn't the user."""
+    if f"you require {name}" not in reason and (match := re.search(_DEPENDS.format(re.escape(name)), reason)):
+        return DependencyNotFoundError(match["requirement"], match["by"], detail=detail)
+    return PackageNotFoundError(f"no index has a package named {name}", detail=detail)
 
 
 def _essence(reason: str) -> str:

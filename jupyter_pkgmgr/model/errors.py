@@ -9,6 +9,7 @@
     ├── PolicyError           the environment may not be changed this way
     ├── CatalogError          an index or a channel
     │   ├── PackageNotFoundError  no such package (with near names)
+    │   │   └── DependencyNotFoundError  one that another package needs
     │   ├── VersionNotFoundError  the package exists, that version doesn't
     │   └── UnreachableError      down, refused, unauthorized, or answered garbage
     ├── EngineError           an external tool
@@ -37,6 +38,7 @@ __all__ = [
     "CancelledError",
     "CatalogError",
     "ConflictError",
+    "DependencyNotFoundError",
     "DiskFullError",
     "EngineError",
     "EngineKilledError",
@@ -145,6 +147,23 @@ class PackageNotFoundError(CatalogError):
     """No such package; the context has near names."""
 
     default_reference = "package-not-found"
+
+
+class DependencyNotFoundError(PackageNotFoundError):
+    """A package that another one needs, and that no index has.
+
+    Parameters
+    ----------
+    requirement
+        What is needed, as its dependent says it: ``"tb-gamma>=1"``.
+    needed_by
+        The package that needs it.
+    """
+
+    def __init__(self, requirement: str, needed_by: str, *, detail: str | None = None) -> None:
+        super().__init__(f"no index has {requirement}, which {needed_by} needs", detail=detail)
+        self.requirement = requirement
+        self.needed_by = needed_by
 
 
 class VersionNotFoundError(CatalogError):

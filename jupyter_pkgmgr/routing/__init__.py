@@ -2,7 +2,7 @@
 
 from .administration import check_indexes, check_undo
 from .allowed_places import only_allowed_channels, only_allowed_indexes
-from .assign import conda_candidates, installed_as
+from .assign import conda_candidates, in_channels, installed_as
 from .choose import choose_engine
 from .context import ChannelQuery, Context, EngineChoice, IndexMetadata
 from .guards import check_policies
@@ -18,6 +18,7 @@ __all__ = [
     "check_undo",
     "choose_engine",
     "conda_candidates",
+    "in_channels",
     "installed_as",
     "make_plan",
     "only_allowed_channels",

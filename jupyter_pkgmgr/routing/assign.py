@@ -15,7 +15,15 @@ from jupyter_pkgmgr.model.errors import InvalidSpecError, PackageNotFoundError, 
 
 from .context import Context
 
-__all__ = ["Assigned", "Assignment", "assign", "available_in_channels", "conda_candidates", "installed_as"]
+__all__ = [
+    "Assigned",
+    "Assignment",
+    "assign",
+    "available_in_channels",
+    "conda_candidates",
+    "in_channels",
+    "installed_as",
+]
 
 _NAMED = 3
 """How many names a line takes."""
@@ -315,6 +323,13 @@ def available_in_channels(context: Context, specs: Iterable[str]) -> dict[str, P
     for package in context.query_channels(context.conda_settings, wanted, reading=context.reading):
         found.setdefault(package.name, package)
     return found
+
+
+def in_channels(context: Context, spec: Spec) -> bool:
+    """Whether a configured channel can satisfy a spec that names a package."""
+    if context.conda_settings is None:
+        return False
+    return bool(available_in_channels(context, [spec.match_spec(name) for name in conda_candidates(spec.name)]))
 
 
 def _why_not_conda(context: Context, spec: Spec, candidates: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from packaging.utils import canonicalize_name
 
@@ -16,18 +16,30 @@ from .assign import Assignment
 from .context import Context
 from .effects import conda_pins
 
-__all__ = ["ask_conda", "explain", "held_of", "owned_by", "plan_conda"]
+__all__ = ["CondaStep", "ask_conda", "explain", "held_of", "owned_by", "plan_conda"]
 
 
-def plan_conda(context: Context, assignments: Sequence[Assignment]) -> tuple[EnginePlan | None, list[Assignment]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CondaStep:
+    """What the conda engine would do, and what is left for PyPI."""
+
+    plan: EnginePlan | None
+    moved: tuple[Assignment, ...] = ()
+    """Specs that conda turned out to have no solution for."""
+    conflict: ConflictError | None = None
+    """Why they moved."""
+
+
+def plan_conda(context: Context, assignments: Sequence[Assignment]) -> CondaStep:
     """Plan the conda step; specs that conda turns out to have no solution for, and that may, move to PyPI."""
     try:
-        return ask_conda(context, assignments), []
-    except ConflictError as conflict:
-        stubborn = _stubborn(context, [item for item in assignments if _may_move(context, item)])
-        if not stubborn:
-            return _without_hold(context, assignments, conflict), []
-    moved = [
+        return CondaStep(plan=ask_conda(context, assignments))
+    except ConflictError as error:
+        conflict = error
+    stubborn = _stubborn(context, [item for item in assignments if _may_move(context, item)])
+    if not stubborn:
+        return CondaStep(plan=_without_hold(context, assignments, conflict))
+    moved = tuple(
         replace(
             item,
             ecosystem=Ecosystem.PYPI,
@@ -36,9 +48,9 @@ def plan_conda(context: Context, assignments: Sequence[Assignment]) -> tuple[Eng
             reason="requested; the channels' builds don't fit this environment",
         )
         for item in stubborn
-    ]
+    )
     rest = [item for item in assignments if item not in stubborn]
-    return (ask_conda(context, rest) if rest else None), moved
+    return CondaStep(plan=ask_conda(context, rest) if rest else None, moved=moved, conflict=conflict)
 
 
 def _may_move(context: Context, item: Assignment) -> bool:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from email.parser import BytesParser
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from jupyter_pkgmgr.catalog.metadata import metadata_in_wheel
 from jupyter_pkgmgr.inventory import needed
 from jupyter_pkgmgr.model import Action, Change, EnginePlan, OriginKind, Package, Spec, SpecKind, Verb
-from jupyter_pkgmgr.model.errors import CatalogError, ConflictError
+from jupyter_pkgmgr.model.errors import CatalogError, ConflictError, DependencyNotFoundError
 
 from .assign import Assignment, available_in_channels, conda_candidates
 from .conda_step import ask_conda
@@ -45,8 +46,7 @@ def plan_both(
 
     Before both go the PyPI packages that are removed.
     """
-    step = plan_pypi(context, pypi, (*gone, *(conda_plan.changes if conda_plan else ())))
-    taken: dict[str, _Dependency] = {}
+    conda_plan, step, taken = _with_what_no_index_has(context, conda, pypi, conda_plan, gone)
     refused = {item.name for item in conda if item.verb is Verb.REMOVE}
     for _ in range(MAX_ROUNDS):
         if step.blockers or not context.environment.is_conda:
@@ -64,6 +64,46 @@ def plan_both(
                 taken |= {item.name: item for item in group}
         refused |= {item.name for item in wanted} - taken.keys()
     return (_explain(conda_plan, taken) if conda_plan else None), step
+
+
+def _with_what_no_index_has(
+    context: Context,
+    conda: Sequence[Assignment],
+    pypi: Sequence[Assignment],
+    conda_plan: EnginePlan | None,
+    gone: Sequence[Change],
+) -> tuple[EnginePlan | None, PyPIStep, dict[str, _Dependency]]:
+    """Both steps, the PyPI step with the dependencies that only a channel has: its engine names one at a time."""
+    taken: dict[str, _Dependency] = {}
+    while True:
+        try:
+            step = plan_pypi(context, pypi, (*gone, *(conda_plan.changes if conda_plan else ())))
+        except DependencyNotFoundError as missing:
+            dependency = _from_channel(context, missing) if context.environment.is_conda else None
+            if dependency is None or dependency.name in taken:
+                raise
+            taken[dependency.name] = dependency
+            conda_plan = ask_conda(context, conda, extra=[item.spec for item in taken.values()])
+        else:
+            return conda_plan, step, taken
+
+
+def _from_channel(context: Context, missing: DependencyNotFoundError) -> _Dependency:
+    """What a channel has of a dependency that no index has.
+
+    Raises
+    ------
+    DependencyNotFoundError
+        If no channel has it either.
+    """
+    requirement = Requirement(missing.requirement)
+    candidates = conda_candidates(requirement.name)
+    there = available_in_channels(context, candidates)
+    name = next((name for name in candidates if name in there), None)
+    if name is None:
+        missing.message = f"neither a channel nor an index has {missing.requirement}, which {missing.needed_by} needs"
+        raise missing
+    return _Dependency(name=name, spec=_match_spec(name, [str(requirement.specifier)]), needed_by=missing.needed_by)
 
 
 def _with_dependencies(

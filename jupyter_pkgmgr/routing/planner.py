@@ -12,17 +12,17 @@ from dataclasses import replace
 from packaging.utils import canonicalize_name
 
 from jupyter_pkgmgr.model import Action, Ecosystem, EnginePlan, Notice, Plan, SpecKind, Step, Verb
-from jupyter_pkgmgr.model.errors import EnvironmentProblem, PackageNotFoundError, PkgError
+from jupyter_pkgmgr.model.errors import EnvironmentProblem, PackageNotFoundError, PkgError, VersionNotFoundError
 
 from .administration import check_indexes, check_request, check_what_comes, under_policy, who_forbids_builds
 from .assign import Assigned, Assignment, assign
-from .conda_step import owned_by, plan_conda
+from .conda_step import CondaStep, owned_by, plan_conda
 from .context import Context
 from .contradictions import find_contradictions
 from .guards import check_assignments, check_changes, check_policies
 from .mixed import plan_both
 from .options import check_engine_is_used, check_options, unused_options
-from .pypi_step import remove_from_pypi
+from .pypi_step import plan_pypi, remove_from_pypi
 from .shadow import distributions_of
 
 __all__ = ["make_plan"]
@@ -90,10 +90,12 @@ def _engine_plans(context: Context, assigned: Assigned) -> tuple[list[EnginePlan
     pypi = [item for item in assigned.of(Ecosystem.PYPI) if item.verb is not Verb.REMOVE]
     update_all = context.request.updates_all
     wanted = context.request.options.ecosystem
-    conda_plan: EnginePlan | None = None
+    step = CondaStep(plan=None)
     if conda or (update_all and wanted is not Ecosystem.PYPI and context.environment.is_conda):
-        conda_plan, moved = plan_conda(context, conda)
-        pypi += moved
+        step = plan_conda(context, conda)
+        pypi += step.moved
+        conda = [item for item in conda if item.spec not in {moved.spec for moved in step.moved}]
+    conda_plan = step.plan
     if context.environment.python is None and pypi:
         raise _no_python(context, pypi)
     update_pypi = update_all and wanted is not Ecosystem.CONDA and owned_by(context, Ecosystem.PYPI)
@@ -101,11 +103,24 @@ def _engine_plans(context: Context, assigned: Assigned) -> tuple[list[EnginePlan
         return [*_making_room(context, going, conda_plan), *([conda_plan] if conda_plan else [])], []
     check_indexes(context)
     removed = _making_room(context, going, conda_plan)
-    conda_plan, step = plan_both(
-        context, conda, pypi, conda_plan, [change for plan in removed for change in plan.changes]
-    )
-    plans = [*_making_room(context, going, conda_plan), *([conda_plan] if conda_plan else []), step.plan]
-    return plans, list(step.blockers)
+    try:
+        conda_plan, last = plan_both(
+            context, conda, pypi, conda_plan, [change for plan in removed for change in plan.changes]
+        )
+    except (PackageNotFoundError, VersionNotFoundError):
+        if step.conflict is None or _is_on_an_index(context, step.moved):
+            raise
+        raise step.conflict from None  # it moved to where nobody has it: what a channel has is what can't be had
+    plans = [*_making_room(context, going, conda_plan), *([conda_plan] if conda_plan else []), last.plan]
+    return plans, list(last.blockers)
+
+
+def _is_on_an_index(context: Context, items: Sequence[Assignment]) -> bool:
+    try:
+        plan_pypi(context, items, ())
+    except (PackageNotFoundError, VersionNotFoundError):
+        return False
+    return True
 
 
 def _no_python(context: Context, items: Sequence[Assignment]) -> PkgError:

@@ -62,6 +62,24 @@ def test_conda_names(name: str, message: str, kind: type[PkgError], wrapped: boo
     assert not error.message.endswith(".")
 
 
+def test_the_tree_of_the_rattler_solver_is_told_in_few_words() -> None:
+    """As conda 26.9 prints it with ``solver: rattler``."""
+    tree = """Cannot solve the request because of: The following packages are incompatible
+├─ beta * cannot be installed because there are no viable options:
+│  └─ beta 1.0 would require
+│     └─ alpha <2, which cannot be installed because there are no viable options:
+│        ├─ alpha 1.1, which conflicts with the versions reported above.
+│        └─ alpha 1.0, which conflicts with the versions reported above.
+└─ gamma * cannot be installed because there are no viable options:
+   └─ gamma 1.0 would require
+      └─ delta >=2, for which no candidates were found.
+"""
+    error = conda_error(failure("conda", document("RattlerUnsatisfiableError", tree)))
+    assert isinstance(error, ConflictError)
+    assert error.context == ("beta 1.0 needs alpha <2", "gamma 1.0 needs delta >=2, for which no candidates were found")
+    assert error.detail == tree.strip()
+
+
 @pytest.mark.parametrize(
     ("text", "kind"),
     [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_pkgmgr.environments import from_prefix
-from jupyter_pkgmgr.model.errors import PackageNotFoundError, PkgError
+from jupyter_pkgmgr.model.errors import ConflictError, PackageNotFoundError, PkgError
 from jupyter_pkgmgr.service import PackageService
 from testbed.channel import Channel, PackageSource
 from testbed.content import wheel
@@ -110,6 +110,39 @@ def test_the_dependencies_of_a_wheel_on_disk_come_from_conda(conda_user: User, t
     conda_user.type(f"install {path}")
     assert conda_user.owner("tb-local") == "pypi"
     assert (conda_user.owner("tb-alpha"), conda_user.version("tb-alpha")) == ("conda", "1.1")
+
+
+def test_a_dependency_that_only_a_channel_has_comes_from_there(conda_user: User, tmp_path: Path) -> None:
+    write_wheel(tmp_path / "wheels", wheel("tb-far", "1.0", requires=("tb-near",)))
+    write_wheel(tmp_path / "wheels", wheel("tb-near", "1.0", requires=("tb-beta>=1",)))
+    for engine in ("pip", "uv"):
+        conda_user.type(f"install --dry-run -f wheels --engine {engine} tb-far")
+        assert "dependency of tb-near; " in conda_user.screen
+    conda_user.type("install -f wheels tb-far")
+    assert [conda_user.owner(name) for name in ("tb-far", "tb-near", "tb-beta")] == ["pypi", "pypi", "conda"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("install -f wheels tb-beta tb-lost", "neither a channel nor an index has tb-nowhere, which tb-lost needs"),
+        ("install tb-beta tb-nosuch", "neither a channel nor an index has a package 'tb-nosuch'"),
+    ],
+)
+def test_what_nobody_has_is_named_and_not_what_a_channel_has(
+    line: str, message: str, conda_user: User, tmp_path: Path
+) -> None:
+    write_wheel(tmp_path / "wheels", wheel("tb-lost", "1.0", requires=("tb-nowhere",)))
+    with pytest.raises(PackageNotFoundError) as caught:
+        conda_user.type(line)
+    assert caught.value.message == message
+
+
+def test_what_conflicts_in_a_channel_and_is_on_no_index_is_a_conflict(conda_user: User) -> None:
+    conda_user.type("install tb-beta")
+    with pytest.raises(ConflictError) as caught:
+        conda_user.type("install tb-gamma tb-pure")
+    assert caught.value.context == ("tb-beta 1.0 needs tb-alpha <2", "tb-gamma 1.0 needs tb-alpha >=2")
 
 
 def test_a_pypi_name_taken_from_conda_by_option_is_mapped(conda_user: User) -> None:
