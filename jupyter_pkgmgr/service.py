@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Self
 
@@ -37,6 +37,7 @@ from jupyter_pkgmgr.model import (
     EventSink,
     Options,
     Outcome,
+    Package,
     Plan,
     Request,
     SpecKind,
@@ -56,10 +57,10 @@ from jupyter_pkgmgr.routing import (
     Context,
     EngineChoice,
     check_indexes,
-    in_channels,
     check_policies,
     check_undo,
     choose_engine,
+    in_channels,
     make_plan,
 )
 from jupyter_pkgmgr.transactions import (
@@ -322,8 +323,11 @@ class PackageService:
     # --- read ------------------------------------------------------------------------------------------------------
 
     def inventory(self, environment: Environment) -> Inventory:
-        """What is installed."""
-        return self._inventory(environment)
+        """What is installed; as requested counts what somebody asked for, not what we asked conda for in their name."""
+        inventory = self._inventory(environment)
+        along = came_along(environment)
+        packages = tuple(_as_asked(package, along) for package in inventory.packages)
+        return inventory if packages == inventory.packages else replace(inventory, packages=packages)
 
     def unfinished(self, environment: Environment) -> PkgError | None:
         """Why an interrupted change has not been taken back: what is read then may be half of it."""
@@ -364,7 +368,7 @@ class PackageService:
         PackageNotFoundError
             If it is neither installed nor available.
         """
-        return lookup.show(self._sources, self._inventory(environment), name)
+        return lookup.show(self._sources, self.inventory(environment), name)
 
     def versions(
         self, environment: Environment, name: str, *, ecosystem: Ecosystem | None = None
@@ -398,10 +402,7 @@ class PackageService:
         PackageNotFoundError
             If it isn't installed.
         """
-        reasons = lookup.why(self._inventory(environment), name)
-        if reasons.package.requested and came_along(environment, reasons.package):
-            return replace(reasons, package=replace(reasons.package, requested=False))
-        return reasons
+        return lookup.why(self.inventory(environment), name)
 
     def settings(self, environment: Environment) -> lookup.SettingsInForce:
         """Which channels, indexes and engines would be used, and where that was said."""
@@ -447,6 +448,13 @@ class PackageService:
             unhonoured=unhonoured,
             executables=functools.partial(available_executables, environment),
         )
+
+
+def _as_asked(package: Package, along: Container[tuple[tuple[Ecosystem, str], str]]) -> Package:
+    """The package, of which nobody says that it was requested if it came along with another."""
+    return (
+        replace(package, requested=False) if package.requested and (package.key, package.version) in along else package
+    )
 
 
 def _conda_settings(environment: Environment, options: Options) -> CondaSettings | None:

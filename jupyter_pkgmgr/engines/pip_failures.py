@@ -96,9 +96,9 @@ def _none_fits(text: str, log: str) -> PkgError | None:
     if re.search(r"none of the wheel's tags|not a supported wheel on this platform|No sources permitted for", log):
         msg = f"there is no wheel of {spec} for this platform or Python"
         return VersionNotFoundError(msg, reference="no-matching-wheel", detail=detail, hint="ask for another version")
-    if needed := _NEEDED.fullmatch(spec):
-        return DependencyNotFoundError(needed["requirement"], needed["by"], detail=detail)
-    return PackageNotFoundError(f"no index has a package named {spec}", detail=detail)
+    needed = _NEEDED.fullmatch(spec)
+    missing = PackageNotFoundError(f"no index has a package named {spec}", detail=detail)
+    return DependencyNotFoundError(needed["requirement"], needed["by"], detail=detail) if needed else missing
 
 
 def _unfetched(log: str) -> str:

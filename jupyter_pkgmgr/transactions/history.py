@@ -9,6 +9,7 @@ can be undone, ``before/``. Entries stay for good; snapshots are dropped by coun
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 from collections.abc import Collection, Iterable, Iterator
@@ -19,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from jupyter_pkgmgr.model import SCHEMA, Change, Environment, Package, to_json
+from jupyter_pkgmgr.model import SCHEMA, Change, Ecosystem, Environment, Package, to_json
 from jupyter_pkgmgr.model.errors import EnvironmentProblem, UsageError
 
 from .limits import Limits, read_limits
@@ -281,17 +282,26 @@ def in_force(entries: Iterable[Entry]) -> frozenset[str]:
     return frozenset(standing)
 
 
-def came_along(environment: Environment, package: Package) -> bool:
-    """Whether we brought this version of a package without anybody having asked for it, as a dependency of another.
+def came_along(environment: Environment) -> frozenset[tuple[tuple[Ecosystem, str], str]]:
+    """Keys and versions of what we brought without anybody having asked for it, as a dependency of another.
 
     conda's own history can't tell: what a PyPI package needs of conda is asked for there by its name.
     """
-    entries = read_entries(environment)
+    state = state_of(environment)
+    return _came_along(state, tuple(folder.name for folder in _ended(state)))
+
+
+@functools.lru_cache(maxsize=8)
+def _came_along(state: State, names: tuple[str, ...]) -> frozenset[tuple[tuple[Ecosystem, str], str]]:
+    """An entry never changes once it is written: those of these names always say the same."""
+    entries = [read_entry(state.of(name)) for name in names]
     standing = in_force(entries)
-    ours = [entry for entry in entries if entry.id in standing and not entry.undoes]
-    changes = (change for entry in ours for change in entry.changes)
-    last = next((change for change in changes if change.package.key == package.key), None)
-    return last is not None and not last.requested and last.package.version == package.version
+    last: dict[tuple[Ecosystem, str], Change] = {}
+    for entry in entries:
+        if entry.id in standing and not entry.undoes:
+            for change in entry.changes:
+                last.setdefault(change.package.key, change)
+    return frozenset((key, change.package.version) for key, change in last.items() if not change.requested)
 
 
 def _ended(state: State) -> list[Path]:

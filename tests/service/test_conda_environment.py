@@ -44,6 +44,11 @@ def test_what_only_the_index_has_comes_from_pypi_and_its_dependency_from_conda(c
     imports(conda_user, "tb_alpha")
     conda_user.type("why tb-alpha")
     assert conda_user.shown["why-tb-alpha"].text == "tb-alpha 2.0\n  tb-alpha ← tb-mixed"
+    listed = conda_user.service.inventory(conda_user.environment).packages
+    assert {package.name: package.requested for package in listed if package.name.startswith("tb-")} == {
+        "tb-alpha": False,
+        "tb-mixed": True,
+    }
 
 
 def test_a_pypi_step_leaves_every_file_of_conda_as_it_was(conda_user: User) -> None:
