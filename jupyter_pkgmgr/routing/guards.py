@@ -20,9 +20,9 @@ from jupyter_pkgmgr.model import (
     SpecKind,
     Verb,
 )
-from jupyter_pkgmgr.model.errors import InvalidSpecError
+from jupyter_pkgmgr.model.errors import CatalogError, InvalidSpecError
 
-from .assign import Assignment
+from .assign import Assignment, available_in_channels
 from .context import Context
 from .effects import Break, breaks
 
@@ -89,7 +89,7 @@ def check_assignments(context: Context, assignments: Sequence[Assignment]) -> li
             and owner
             and not (only_extras or makes_way or context.request.options.force)
         ):
-            blockers.append(clobber(item.name, owner))
+            blockers.append(clobber(context, item.name, owner, item.spec.version))
     return blockers
 
 
@@ -139,7 +139,7 @@ def check_changes(context: Context, changes: Sequence[Change]) -> tuple[list[Not
         elif change.package.ecosystem is Ecosystem.PYPI and change.action is Action.INSTALL:
             owner = context.conda_owned.get(canonicalize_name(change.package.name))
             if owner is not None and owner.key not in going and not context.request.options.force:
-                blockers.append(clobber(change.package.name, owner, change.package.version))
+                blockers.append(clobber(context, change.package.name, owner, f"={change.package.version}"))
     warnings += _overwritten(changes)
     warnings += _taken_along(context, changes)
     for broken in breaks(context, changes):
@@ -228,12 +228,28 @@ def _python_minor(now: str, wanted: str) -> Notice:
     )
 
 
-def clobber(name: str, owner: Package, version: str = "") -> Notice:
-    """The blocker for a PyPI package that would overwrite what conda owns; ``version`` is the one it would bring."""
-    wanted = f"conda::{owner.name}{f'={version}' if version and version != owner.version else ''}"
+def _may_come_from_conda(context: Context, spec: str) -> bool:
+    """Whether a channel has it, or can't be asked: a hint is no reason to fail."""
+    try:
+        return bool(available_in_channels(context, [spec]))
+    except CatalogError:
+        return True
+
+
+def clobber(context: Context, name: str, owner: Package, wanted: str = "") -> Notice:
+    """The blocker for a PyPI package that would overwrite what conda owns.
+
+    ``wanted`` is the version it would bring, with its operator. That conda may bring it is said only where it can.
+    """
+    if not wanted:
+        way = f"%pkg update {owner.name} brings conda's newest"
+    elif _may_come_from_conda(context, f"{owner.name} {wanted}"):
+        way = f"let conda change it: %pkg install conda::{owner.name}{wanted}"
+    else:
+        way = f"no channel has {owner.name} {wanted.lstrip('=')}"
     return Notice(
         reference="clobbers-conda",
         message=f"{name} from PyPI would overwrite {owner.name} {owner.version}, which conda owns",
-        hint=f"let conda change it: %pkg install {wanted}; --force accepts that conda loses track of it",
+        hint=f"{way}; --force accepts that conda loses track of it",
         packages=(name,),
     )

@@ -143,7 +143,7 @@ def _clobbers(context: Context, packages: Sequence[Package]) -> Iterator[Notice]
     for package in packages:
         owner = _owner(context, package.name)
         if owner is not None:
-            yield clobber(package.name, owner, package.version)
+            yield clobber(context, package.name, owner, f"={package.version}")
 
 
 def _over_conda(context: Context, plan: EnginePlan) -> EnginePlan:
