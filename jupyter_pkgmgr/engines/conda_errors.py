@@ -358,6 +358,8 @@ def mamba_error(failure: Failure) -> PkgError:
 
 _CLI11_USAGE = 109
 """Exit code of the mamba family for a command line it can't read (``ExtrasError`` of its parser)."""
+_UNSUPPORTED = "unsupported request"
+"""What the solver calls a spec that no channel satisfies."""
 _ABSENT = re.compile(r"^[├└]─ (?P<spec>.+?) does not exist", re.MULTILINE)
 
 
@@ -369,8 +371,22 @@ def _mamba_unsolved(failure: Failure, text: str) -> PkgError:
     if absent and len(absent) == tops:
         return _missing(failure, absent)
     problems = failure.answer.solver_problems if failure.answer else []
-    reasons = [problem for problem in problems if problem != "unsupported request"]
+    reasons = [problem for problem in problems if problem != _UNSUPPORTED]
+    if problems and not reasons and "does not exist" not in text:  # the tree, if there is one, says more
+        return _mamba_missing(failure, len(problems))
     return _conflict(failure, reasons or [_first_line(text)], text)
+
+
+def _mamba_missing(failure: Failure, count: int) -> PkgError:
+    """Up to 2.8.1 only how many specs nothing satisfies is told under ``--json``, not which."""
+    if count >= len(failure.specs):
+        return _missing(failure, [_readable(spec) for spec in failure.specs])
+    return PackageNotFoundError(
+        f"no channel has {count} of {failure.wanted}",
+        note=f"{failure.tool} doesn't say which",
+        hint=f"%pkg search {re.split(r'[=<>!~ ]', failure.specs[0])[0].rpartition('::')[2]}",
+        detail=failure.detail(),
+    )
 
 
 def _tree_top(text: str) -> list[str]:

@@ -20,7 +20,7 @@ from typing import ClassVar
 
 from jupyter_pkgmgr.engines.conda_errors import Failure, not_installed
 from jupyter_pkgmgr.engines.conda_executables import find_executable, root_prefix
-from jupyter_pkgmgr.engines.conda_output import Answer, changes, parse_answer, spec_name
+from jupyter_pkgmgr.engines.conda_output import Answer, changes, parse_answer, spec_name, split_log
 from jupyter_pkgmgr.engines.conda_progress import Download, watching
 from jupyter_pkgmgr.engines.protocol import EngineInfo, EngineRequest
 from jupyter_pkgmgr.model import (
@@ -219,6 +219,8 @@ class CondaFamilyEngine(ABC):
     ) -> Answer:
         completed = run(argv, env=dict(payload.env), cwd=environment.prefix, on_stderr=_output(events), cancel=cancel)
         answer = parse_answer(self.name, completed.stdout)
+        if answer is not None and not answer.log_history:
+            answer.log_history, _ = split_log(completed.stderr)
         if answer is None and completed.returncode == 0:
             answer = self._explicit(payload.specs)
         failed = completed.returncode != 0 or answer is None or bool(answer.exception_name)
@@ -309,6 +311,10 @@ def _check_answer(tool: str, request: EngineRequest, found: tuple[Change, ...]) 
             after = change.after
             if match and after and after.name == match["name"] and not _within(after.version, match["version"]):
                 raise _held(tool, request, f"{after.name} would become {after.version}, the pin is {pin}")
+    lost = [change.before for change in found if change.after is None and change.before and change.before.requested]
+    if lost and request.verb is not Verb.REMOVE:  # micromamba makes room without asking, even where there are pins
+        goes = ", ".join(f"{package.name} {package.version}" for package in lost)
+        raise _held(tool, request, f"{goes} would be removed to make room")
     if request.verb is Verb.INSTALL:
         there = {package.name.lower() for package in request.installed}
         there |= {change.after.name.lower() for change in found if change.after}
@@ -379,7 +385,8 @@ def _tell(answer: Answer, completed: Completed, events: EventSink, *, dry: bool)
     """What is worth reading in a run that went well: that it waited, and what packages' scripts had to say."""
     if any("Cannot lock" in text for text in answer.log("warning")):
         events(Event(kind=EventKind.WAITING, message="waited for another mamba process that held the package cache"))
-    scripts = [redact(line) for line in completed.stderr.splitlines() if line.strip() and not _LOGGER.match(line)]
+    _, printed = split_log(completed.stderr)
+    scripts = [redact(line) for line in printed if line.strip() and not _LOGGER.match(line)]
     if scripts and not dry:
         events(Event(kind=EventKind.MESSAGE, level="warning", message="\n".join(scripts)))
 

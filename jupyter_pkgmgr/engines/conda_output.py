@@ -18,7 +18,17 @@ import msgspec
 from jupyter_pkgmgr.model import Action, Change, Ecosystem, Origin, OriginKind, Package, Verb, redact
 from jupyter_pkgmgr.model.errors import UnknownFormatError
 
-__all__ = ["Actions", "Answer", "Log", "Record", "changes", "compare_versions", "parse_answer", "spec_name"]
+__all__ = [
+    "Actions",
+    "Answer",
+    "Log",
+    "Record",
+    "changes",
+    "compare_versions",
+    "parse_answer",
+    "spec_name",
+    "split_log",
+]
 
 _DOCUMENT = re.compile(r"^[{\[]", re.MULTILINE)
 _SPEC_NAME = re.compile(r"(?:.*::)?\s*(?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]*)")
@@ -83,6 +93,29 @@ class Answer(msgspec.Struct, kw_only=True):
     def log(self, *levels: str) -> list[str]:
         """Messages of these levels, in order, each once."""
         return list(dict.fromkeys(entry.message for entry in self.log_history if entry.level in levels))
+
+
+_LOG_LINE = re.compile(r"(?P<level>trace|debug|info|warning|error|critical) +lib(?:mamba|curl|solv) +(?P<message>.*)")
+
+
+def split_log(stderr: str) -> tuple[list[Log], list[str]]:
+    """What the mamba family logs on stderr up to 2.8.1, before it had ``log_history``, and the other lines.
+
+    An entry is ``critical libmamba Could not …``; lines that continue it are indented.
+    """
+    log: list[Log] = []
+    others: list[str] = []
+    inside = False
+    for line in stderr.splitlines():
+        if match := _LOG_LINE.fullmatch(line):
+            log.append(Log(level=match["level"], message=match["message"]))
+            inside = True
+        elif inside and line.startswith("  "):
+            log[-1].message += f"\n{line}"
+        else:
+            inside = False
+            others.append(line)
+    return log, others
 
 
 _KNOWN = frozenset(Answer.__struct_fields__) - {"document"}
@@ -213,13 +246,12 @@ def _needed_by(records: Iterable[Record]) -> Mapping[str, str]:
 def _reason(
     name: str, old: Package | None, new: Package | None, *, named: set[str], verb: Verb, needed: Mapping[str, str]
 ) -> str:
-    if new is None:
-        if name in named:
-            return "requested"
-        lost = sorted(named & {spec_name(spec) for spec in (old.depends if old else ())})
-        return f"needs {lost[0]}" if lost and verb is Verb.REMOVE else "nothing needs it any more"
     if name in named:
         return "requested"
+    if new is None:
+        lost = sorted(named & {spec_name(spec) for spec in (old.depends if old else ())})
+        gone = f"needs {lost[0]}" if lost else "nothing needs it any more"
+        return gone if verb is Verb.REMOVE else "doesn't go with the other changes"
     if name in needed:
         return f"dependency of {needed[name]}"
     if verb is Verb.UPDATE and not named:

@@ -10,6 +10,7 @@ import pytest
 
 from jupyter_pkgmgr.engines.conda_family import CondaFamilyEngine
 from jupyter_pkgmgr.engines.protocol import EngineRequest
+from jupyter_pkgmgr.environments.history import read_history
 from jupyter_pkgmgr.model import (
     Action,
     Cancellation,
@@ -56,8 +57,15 @@ class Real:
 
     def installed(self) -> tuple[Package, ...]:
         records = [json.loads(path.read_bytes()) for path in self.prefix.glob("conda-meta/*.json")]
+        requested = read_history(self.prefix / "conda-meta" / "history").requested_specs()
         return tuple(
-            Package(name=record["name"], version=record["version"], build=record["build"], ecosystem=Ecosystem.CONDA)
+            Package(
+                name=record["name"],
+                version=record["version"],
+                build=record["build"],
+                ecosystem=Ecosystem.CONDA,
+                requested=record["name"] in requested,
+            )
             for record in records
         )
 
@@ -130,6 +138,14 @@ def test_what_is_held_stays(real: Real) -> None:
         real.do(Verb.INSTALL, "alpha=2", held=real.installed())
     real.do(Verb.INSTALL, "alpha", held=real.installed())
     assert real.versions() == {"alpha": "1.0", "beta": "1.0"}
+
+
+def test_what_was_asked_for_makes_no_room(real: Real) -> None:
+    """The mamba family would take it away without a word."""
+    real.do(Verb.INSTALL, "gamma")
+    with pytest.raises(ConflictError):
+        real.do(Verb.INSTALL, "alpha=2")
+    assert real.versions() == {"gamma": "1.0", "beta": "1.0"}
 
 
 def test_a_pin_is_no_request(real: Real) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from jupyter_pkgmgr.engines.conda_errors import Failure, conda_error, mamba_error
-from jupyter_pkgmgr.engines.conda_output import parse_answer
+from jupyter_pkgmgr.engines.conda_output import parse_answer, split_log
 from jupyter_pkgmgr.model import Verb
 from jupyter_pkgmgr.model.errors import (
     CancelledError,
+    CatalogError,
     ConflictError,
     DiskFullError,
     EngineError,
@@ -112,3 +114,35 @@ def test_the_detail_is_limited_and_redacted() -> None:
     assert error.detail is not None
     assert len(error.detail) <= 20_000
     assert "hunter2" not in repr(conda_error(failure("conda", stderr="https://user:hunter2@host/x")).to_json())
+
+
+@pytest.mark.parametrize(
+    ("specs", "problems", "message"),
+    [
+        (("six",), 1, "no channel has six"),
+        (("six =9",), 1, "no channel has six=9"),
+        (("six", "tqdm =9", "idna"), 2, "no channel has 2 of six, tqdm =9, idna"),
+    ],
+)
+def test_released_mamba_says_only_that_something_is_missing(
+    specs: tuple[str, ...], problems: int, message: str
+) -> None:
+    """As micromamba 2.8.1 answers; what it logs goes to stderr."""
+    text = json.dumps({"solver_problems": ["unsupported request"] * problems, "success": False})
+    stderr = "critical libmamba Could not solve for environment specs\n"
+    error = mamba_error(replace(failure("micromamba", text, stderr), specs=specs))
+    assert isinstance(error, CatalogError)
+    assert error.message == message
+
+
+def test_what_mamba_logs_on_stderr_is_told_from_what_scripts_print() -> None:
+    log, others = split_log(
+        "warning  libmamba Cannot lock '/pkgs'\n"
+        "a script's word\n"
+        "critical libmamba Multiple errors occurred:\n    Download error (7)\n    Subdir not loaded!\n"
+    )
+    assert [(entry.level, entry.message.splitlines()[-1].strip()) for entry in log] == [
+        ("warning", "Cannot lock '/pkgs'"),
+        ("critical", "Subdir not loaded!"),
+    ]
+    assert others == ["a script's word"]
