@@ -22,9 +22,7 @@ export const commands: JupyterFrontEndPlugin<void> = {
   ) => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     const { model } = panel;
-    // The panel asks for nothing before somebody looks at it
-    const hasEnvironment = (): boolean =>
-      (model.session.state.environment ?? manager.session.state.environment) !== null;
+    const { session } = manager;
 
     app.commands.addCommand(CommandIDs.open, {
       label: trans.__('Packages of This Kernel'),
@@ -62,7 +60,7 @@ export const commands: JupyterFrontEndPlugin<void> = {
       label: trans.__('Undo Last Package Change…'),
       caption: trans.__('Take back the last change of the environment of the current kernel'),
       describedBy: { args: NO_ARGUMENTS },
-      isEnabled: hasEnvironment,
+      isEnabled: () => session.state.environment !== null,
       execute: async () => {
         await panel.show();
         model.setTab('history');
@@ -74,13 +72,11 @@ export const commands: JupyterFrontEndPlugin<void> = {
       caption: trans.__('Read kernel, environment and packages anew'),
       describedBy: { args: NO_ARGUMENTS },
       execute: async () => {
-        await model.connect();
+        await session.connect();
         await model.packages.refresh();
       }
     });
-    for (const session of [manager.session, model.session]) {
-      session.subscribe(() => app.commands.notifyCommandChanged(CommandIDs.undo));
-    }
+    session.subscribe(() => app.commands.notifyCommandChanged(CommandIDs.undo));
     for (const command of Object.values(CommandIDs)) {
       palette?.addItem({ command, category: trans.__('Packages') });
     }

@@ -4,13 +4,12 @@ import { IConsoleTracker } from '@jupyterlab/console';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { ServiceError } from '../panel/errors';
 import { Session } from '../panel/model/session';
 import { RestPackageService } from '../panel/service';
 import { ServerEvents } from './events';
 import { KernelFollower } from './kernels';
 import { restartKernel } from './restart';
-import { DOMAIN, IPackageManager } from './tokens';
+import { IPackageManager } from './tokens';
 import { serverTransport } from './transport';
 
 export const manager: JupyterFrontEndPlugin<IPackageManager> = {
@@ -32,7 +31,7 @@ export const manager: JupyterFrontEndPlugin<IPackageManager> = {
       sessionDialogs ?? new SessionContextDialogs({ translator: translator ?? nullTranslator });
     const { serverSettings, events } = app.serviceManager;
     const service = new RestPackageService(serverTransport(serverSettings));
-    const session = makeSession(service, (translator ?? nullTranslator).load(DOMAIN));
+    const session = new Session(service);
     const shared: IPackageManager = {
       service,
       session,
@@ -45,23 +44,6 @@ export const manager: JupyterFrontEndPlugin<IPackageManager> = {
     return shared;
   }
 };
-
-/** A session on its own: it has no page to say anything on. */
-function makeSession(service: RestPackageService, trans: ReturnType<ITranslator['load']>): Session {
-  const session: Session = new Session({
-    service,
-    trans,
-    say: () => undefined,
-    noteLost: error => {
-      const lost = error instanceof ServiceError && error.kind === 'unreachable';
-      if (lost) {
-        session.lost(error);
-      }
-      return lost;
-    }
-  });
-  return session;
-}
 
 function followKernels({ kernels, events, session }: IPackageManager): void {
   const follow = (): void => void session.follow(kernels.kernel);

@@ -33,6 +33,7 @@ class PackagePanel extends ReactWidget {
     this.node.setAttribute('aria-label', trans.__('Packages'));
     this.model = new PanelModel({
       service: _manager.service,
+      session: _manager.session,
       trans,
       findRestart: () => kernel => _manager.restart(kernel),
       poll: POLL
@@ -76,8 +77,8 @@ class PackagePanel extends ReactWidget {
 
   protected override onActivateRequest(message: Message): void {
     super.onActivateRequest(message);
-    const first = this.node.querySelector<HTMLElement>('input, button, [tabindex="0"]');
-    (first ?? this.node).focus();
+    const find = (selector: string) => this.node.querySelector<HTMLElement>(selector);
+    (find('input, textarea') ?? find('button, [tabindex="0"]') ?? this.node).focus();
   }
 
   /** The page is laid out as it was: whatever width the panel has by then, somebody may have chosen it. */
@@ -85,24 +86,19 @@ class PackagePanel extends ReactWidget {
     this._isRestored = true;
   }
 
-  /** Begin to follow kernels and events, at the first look; resolves when the first answer came. */
+  /** Begin to follow session and events, at the first look; resolves when the first answer came. */
   connect(): Promise<void> {
     this._connected ??= this._follow();
     return this._connected;
   }
 
   private _follow(): Promise<void> {
-    const { kernels, events } = this._manager;
+    const { events } = this._manager;
     const { model } = this;
-    const follow = (): void => void model.followKernel(kernels.kernel);
-    kernels.changed.connect(follow);
-    kernels.restarted.connect((_, kernel) => model.kernelRestarted(kernel));
     events.environmentChanged.connect((_, event) =>
       model.environmentChanged(event.environment, event.fingerprint)
     );
     events.jobChanged.connect((_, { environment }) => model.jobChanged(environment));
-    events.kernelChanged.connect((_, { kernel }) => model.kernelChanged(kernel));
-    follow();
     return model.connect();
   }
 

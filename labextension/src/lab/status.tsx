@@ -5,25 +5,25 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
 import { Signal } from '@lumino/signaling';
 
-import { isEnded } from '../panel/documents';
-import type { JobState } from '../panel/documents';
+import type { Session } from '../panel/model/session';
 import { useStore } from '../panel/store';
 import type { ITranslation } from '../panel/translation';
-import type { IJobEvent } from './events';
 import { packageIcon } from './icon';
+import { RunningJobs } from './running';
 import { followSettings } from './settings';
 import { CommandIDs, DOMAIN, IPackageManager } from './tokens';
 
 interface IProps {
-  manager: IPackageManager;
-  running: number;
+  session: Session;
+  running: RunningJobs;
   open: () => void;
   trans: ITranslation;
 }
 
 /** Where the kernel lives, whether something happens there, and whether something must be done. */
-function StatusItem({ manager, running, open, trans }: IProps) {
-  const { environment, verdict } = useStore(manager.session);
+function StatusItem({ session, running, open, trans }: IProps) {
+  const { kernelEnvironment: environment, verdict } = useStore(session);
+  useStore(running);
   if (environment === null) {
     return null;
   }
@@ -33,8 +33,8 @@ function StatusItem({ manager, running, open, trans }: IProps) {
     recommended: trans.__('%1: a restart of the kernel is recommended', environment.name),
     required: trans.__('%1: the kernel must be restarted', environment.name)
   };
-  const what =
-    running > 0 ? trans.__('%1: packages are being changed', environment.name) : words[level];
+  const isBusy = running.isBusy(environment.id);
+  const what = isBusy ? trans.__('%1: packages are being changed', environment.name) : words[level];
   return (
     <button
       type="button"
@@ -44,8 +44,8 @@ function StatusItem({ manager, running, open, trans }: IProps) {
     >
       <packageIcon.react tag="span" className="jpkg-Status-icon" />
       {environment.name}
-      {running > 0 && <span className="jpkg-Status-busy" role="img" aria-label={what} />}
-      {running === 0 && level !== 'none' && (
+      {isBusy && <span className="jpkg-Status-busy" role="img" aria-label={what} />}
+      {!isBusy && level !== 'none' && (
         <span className={`jpkg-Status-mark jpkg-mod-${level}`}>{trans.__('restart')}</span>
       )}
     </button>
@@ -53,7 +53,7 @@ function StatusItem({ manager, running, open, trans }: IProps) {
 }
 
 /** The item of the status bar. */
-class PackageStatus extends ReactWidget {
+export class PackageStatus extends ReactWidget {
   constructor(
     private readonly _manager: IPackageManager,
     private readonly _open: () => void,
@@ -61,8 +61,8 @@ class PackageStatus extends ReactWidget {
   ) {
     super();
     this.addClass('jpkg-StatusItem');
-    this._end = _manager.session.subscribe(() => this._onSession());
-    _manager.events.jobChanged.connect(this._onJob, this);
+    this._running = new RunningJobs(_manager);
+    this._end = _manager.session.subscribe(() => this.activeChanged.emit());
   }
 
   /** Whether there is anything to show, and a change of that. */
@@ -70,51 +70,28 @@ class PackageStatus extends ReactWidget {
   enabled = true;
 
   get isActive(): boolean {
-    return this.enabled && this._manager.session.state.environment !== null;
+    return this.enabled && this._manager.session.state.kernelEnvironment !== null;
   }
 
   override dispose(): void {
     this._end();
-    this._manager.events.jobChanged.disconnect(this._onJob, this);
+    this._running.dispose();
     super.dispose();
   }
 
   protected override render() {
     return (
       <StatusItem
-        manager={this._manager}
-        running={[...this._running.values()].filter(one => one === this._environment).length}
+        session={this._manager.session}
+        running={this._running}
         open={this._open}
         trans={this._trans}
       />
     );
   }
 
-  private _onSession(): void {
-    const environment = this._manager.session.state.environment?.id ?? null;
-    if (environment !== this._environment) {
-      this._environment = environment;
-      this.update();
-    }
-    this.activeChanged.emit();
-  }
-
-  private _onJob(_: unknown, event: IJobEvent): void {
-    if (event.kind !== 'apply' && event.kind !== 'run') {
-      return; // a look changes nothing
-    }
-    if (isEnded({ state: event.state as JobState })) {
-      this._running.delete(event.job);
-    } else {
-      this._running.set(event.job, event.environment);
-    }
-    this.update();
-  }
-
   private readonly _end: () => void;
-  private _environment: string | null = null;
-  /** Jobs that run, with their environments: an event may come before it is known which one is shown. */
-  private readonly _running = new Map<string, string>();
+  private readonly _running: RunningJobs;
 }
 
 export const status: JupyterFrontEndPlugin<void> = {

@@ -13,7 +13,7 @@ export interface IPackageManager {
   readonly kernels: KernelFollower;
   /** What the server tells. */
   readonly events: ServerEvents;
-  /** That kernel and its environment, as the server knows them. Asks for little, and goes on all the time. */
+  /** That kernel, its environment and the one that the panel shows, as the server knows them; the panel's as well. */
   readonly session: Session;
   /** Restart a kernel that is open in this window, after a question; says whether that was done. */
   restart(kernel: string): Promise<boolean>;

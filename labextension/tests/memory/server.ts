@@ -259,9 +259,12 @@ export class MemoryServer {
       return ok(this.job(job.id), 202);
     }
     if (!id) {
-      const environment = query.get('environment');
-      const jobs = [...this.#jobs.values()].map(({ job }) => job);
-      return ok({ jobs: jobs.filter(job => job.environment === environment) });
+      const [environment, state] = [query.get('environment'), query.get('state')];
+      const jobs = [...this.#jobs.values()]
+        .map(({ job }) => job)
+        .filter(job => environment === null || job.environment === environment)
+        .filter(job => state === null || job.state === state);
+      return ok({ jobs });
     }
     if (!this.#jobs.has(id)) {
       return refused(404, 'job-not-found', `there is no job ${id}`);

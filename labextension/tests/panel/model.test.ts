@@ -80,7 +80,7 @@ describe('following the kernel', () => {
     await model.followKernel('kernel-2');
     expect(model.session.state.environment?.id).toBe(teaching.id);
     expect(model.changes.state.cart).toEqual([]);
-    expect(model.changes.state.elsewhere).toEqual([
+    expect(model.changes.state.elsewhere).toMatchObject([
       { environment: analysis.id, name: 'analysis', count: 1 }
     ]);
     await model.followKernel('kernel-1');

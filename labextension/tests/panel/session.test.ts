@@ -1,11 +1,9 @@
 // @vitest-environment node
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { ServiceError } from '../../src/panel/errors';
 import { Session } from '../../src/panel/model/session';
 import type { Transport } from '../../src/panel/service';
 import { RestPackageService } from '../../src/panel/service';
-import { english } from '../../src/panel/translation';
 import { MemoryServer } from '../memory/server';
 import { analysis, makeWorld } from '../memory/world';
 
@@ -13,19 +11,7 @@ let server: MemoryServer;
 let session: Session;
 
 function sessionWith(transport: Transport): Session {
-  const made: Session = new Session({
-    service: new RestPackageService(transport),
-    trans: english,
-    say: () => undefined,
-    noteLost: error => {
-      const lost = error instanceof ServiceError && error.kind === 'unreachable';
-      if (lost) {
-        made.lost(error);
-      }
-      return lost;
-    }
-  });
-  return made;
+  return new Session(new RestPackageService(transport));
 }
 
 async function connected(): Promise<void> {

@@ -1,4 +1,6 @@
+import type { IElsewhere } from '../model/changes';
 import { useStore } from '../store';
+import type { ITranslation } from '../translation';
 import { Button } from './Button';
 import { useModel } from './context';
 import { ErrorNote, Note } from './notes';
@@ -69,28 +71,43 @@ function RestartNote() {
   );
 }
 
-/** Changes that were collected for another environment: they wait, and nobody forgets them. */
+/** Changes that wait, go on or went wrong in environments that aren't shown: nobody forgets them. */
 function Elsewhere() {
   const { changes, session, trans } = useModel();
   const { elsewhere } = useStore(changes);
   return (
     <>
-      {elsewhere.map(({ environment, name, count }) => (
+      {elsewhere.map(one => (
         <Note
-          key={environment}
-          tone="info"
+          key={one.environment}
+          tone={one.error ? 'error' : one.phase === 'review' ? 'warning' : 'info'}
           actions={
-            <Button onClick={() => void session.choose(environment)}>{trans.__('Go there')}</Button>
+            <Button onClick={() => void session.choose(one.environment)}>
+              {trans.__('Go there')}
+            </Button>
           }
         >
-          {trans._n(
-            '%1 change waits for %2',
-            '%1 changes wait for %2',
-            count,
-            name || trans.__('another environment')
-          )}
+          {whatIs(one, trans)}
         </Note>
       ))}
     </>
   );
+}
+
+/** What matters most of another environment. */
+function whatIs({ name, count, phase, title, error }: IElsewhere, trans: ITranslation): string {
+  const place = name || trans.__('another environment');
+  if (error) {
+    return trans.__('%1: %2', place, error.message);
+  }
+  switch (phase) {
+    case 'review':
+      return trans.__('%1: a plan waits for your decision', place);
+    case 'planning':
+      return trans.__('%1: planning %2', place, title);
+    case 'applying':
+      return trans.__('%1: applying %2', place, title);
+    case 'idle':
+      return trans._n('%1 change waits for %2', '%1 changes wait for %2', count, place);
+  }
 }

@@ -24,7 +24,7 @@ export function Chooser() {
       {!environment && !kernel && (
         <p className="jpkg-Muted">
           {trans.__(
-            'No kernel is current. Open a notebook or a console, and its environment is shown here.'
+            'No kernel is current, or it is just starting. Open a notebook or a console, and its environment is shown here.'
           )}
         </p>
       )}

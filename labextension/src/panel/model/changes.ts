@@ -6,12 +6,10 @@ import { Store } from '../store';
 import type { IContext } from './context';
 import type { Jobs } from './jobs';
 
-export interface IChangesState {
-  environment: string | null;
-  /** What was collected for the environment that is shown. */
+/** What goes on in one environment, and how the last of it ended. */
+export interface IProceedings {
+  /** What was collected, and not applied yet. */
   cart: Cart;
-  /** Environments that are not shown, for which changes wait: id, name and how many. */
-  elsewhere: readonly { environment: string; name: string; count: number }[];
   phase: 'idle' | 'planning' | 'review' | 'applying';
   /** What is being planned or applied, in the words of who asked. */
   title: string;
@@ -22,6 +20,36 @@ export interface IChangesState {
   error: IError | null;
   /** What has to be said at the end: nothing was to do, or what happened. */
   outcome: string;
+}
+
+/** An environment that is not shown, and what must not be forgotten of it. */
+export interface IElsewhere {
+  environment: string;
+  name: string;
+  /** How many changes wait. */
+  count: number;
+  phase: IProceedings['phase'];
+  title: string;
+  /** What nobody has seen yet. */
+  error: IError | null;
+}
+
+/** The proceedings of the environment that is shown, and what is to be known of the others. */
+export interface IChangesState extends IProceedings {
+  environment: string | null;
+  elsewhere: readonly IElsewhere[];
+}
+
+/** All that is known of an environment here. */
+interface IKept {
+  name: string;
+  proceedings: IProceedings;
+  /** Its error came while another environment was shown. */
+  unseen: boolean;
+  /** Ends the review. */
+  decide: ((decision: Decision) => void) | null;
+  /** Settled when nothing is planned or applied any more. */
+  working: Promise<void>;
 }
 
 /** What is to happen. */
@@ -35,38 +63,45 @@ interface IWork {
 
 type Decision = 'apply' | 'back';
 
-/** Collects changes, plans them, lets the user decide where that is needed, and applies them. */
+const NOTHING: IProceedings = {
+  cart: [],
+  phase: 'idle',
+  title: '',
+  job: null,
+  plan: null,
+  error: null,
+  outcome: ''
+};
+
+/**
+ * Collects changes, plans them, lets the user decide where that is needed, and applies them.
+ *
+ * Each environment has proceedings of its own: what goes on in one neither stops another nor speaks for it.
+ */
 export class Changes extends Store<IChangesState> {
   readonly #context: IContext;
   readonly #jobs: Jobs;
-  readonly #carts = new Map<string, Cart>();
-  readonly #names = new Map<string, string>();
-  #decide: ((decision: Decision) => void) | null = null;
+  readonly #kept = new Map<string, IKept>();
 
   constructor(context: IContext, jobs: Jobs) {
-    super({
-      environment: null,
-      cart: [],
-      elsewhere: [],
-      phase: 'idle',
-      title: '',
-      job: null,
-      plan: null,
-      error: null,
-      outcome: ''
-    });
+    super({ ...NOTHING, environment: null, elsewhere: [] });
     this.#context = context;
     this.#jobs = jobs;
   }
 
-  /** Show another environment; what was collected for this one stays until its environment is shown again. */
+  /** Show another environment; what was collected for this one, and what goes on there, stays. */
   open(environment: string | null, name = ''): void {
-    if (environment !== null) {
-      this.#names.set(environment, name);
+    if (this.state.environment !== null) {
+      this.#put(this.state.environment, { outcome: '' }); // it was seen
     }
-    const cart = environment === null ? [] : (this.#carts.get(environment) ?? []);
-    this.set({ environment, cart, error: null, outcome: '' });
-    this.#count();
+    if (environment === null) {
+      this.set({ ...NOTHING, environment });
+    } else {
+      const kept = this.#of(environment);
+      Object.assign(kept, { name, unseen: false });
+      this.set({ ...kept.proceedings, environment });
+    }
+    this.#lookElsewhere();
     const waiting = this.state.elsewhere.reduce((sum, { count }) => sum + count, 0);
     if (waiting) {
       const { trans } = this.#context;
@@ -78,6 +113,14 @@ export class Changes extends Store<IChangesState> {
         )
       );
     }
+  }
+
+  /** A sentence about an environment, with its name when another one is shown. */
+  named(environment: string, sentence: string): string {
+    const name = this.#kept.get(environment)?.name;
+    return environment === this.state.environment || !name
+      ? sentence
+      : this.#context.trans.__('%1: %2', name, sentence);
   }
 
   add(pending: IPending): void {
@@ -124,7 +167,19 @@ export class Changes extends Store<IChangesState> {
 
   /** What the user decided about the plan that is shown. */
   decide(decision: Decision): void {
-    this.#decide?.(decision);
+    const { environment } = this.state;
+    if (environment !== null) {
+      this.#of(environment).decide?.(decision);
+    }
+  }
+
+  /** Drop the plan that is shown; resolves when something else can be planned. */
+  async back(): Promise<void> {
+    const { environment } = this.state;
+    this.decide('back');
+    if (environment !== null) {
+      await this.#of(environment).working;
+    }
   }
 
   /** Stop what runs; nothing is changed, or what was is taken back. */
@@ -136,73 +191,81 @@ export class Changes extends Store<IChangesState> {
   }
 
   dismiss(): void {
-    this.set({ error: null, outcome: '' });
+    if (this.state.environment !== null) {
+      this.#put(this.state.environment, { error: null, outcome: '' });
+    }
   }
 
-  async #work({ environment, title, request, names }: IWork): Promise<void> {
-    if (this.state.phase !== 'idle') {
-      return;
+  #work(work: IWork): Promise<void> {
+    const kept = this.#of(work.environment);
+    if (kept.proceedings.phase !== 'idle') {
+      return Promise.resolve();
     }
+    kept.working = this.#proceed(work);
+    return kept.working;
+  }
+
+  async #proceed({ environment, title, request, names }: IWork): Promise<void> {
     try {
-      this.set({ title, error: null, outcome: '' });
+      this.#put(environment, { title, phase: 'planning', error: null, outcome: '' });
       if (await this.#apply(environment, request)) {
-        this.#done(environment, names);
+        const { cart } = this.#of(environment).proceedings;
+        this.#put(environment, { cart: names.reduce<Cart>(take, cart) });
       }
     } catch (error) {
       if (!isAbort(error)) {
-        this.#failed(error);
+        this.#failed(environment, error);
       }
     } finally {
-      this.set({ phase: 'idle', job: null, plan: null });
+      this.#put(environment, { phase: 'idle', job: null, plan: null });
     }
   }
 
   /** The plan: made, decided about where needed, applied. Whether it came to its end. */
   async #apply(environment: string, request: PlanRequest): Promise<boolean> {
     const { service, trans } = this.#context;
-    this.set({ phase: 'planning' });
-    this.#context.say(trans.__('Making a plan'));
+    this.#say(environment, trans.__('Making a plan'));
     const planned = await this.#followed(await service.makePlan(environment, request));
     if (!this.#succeeded(planned)) {
       return false;
     }
     const plan = await service.plan((planned.result as { plan: string }).plan);
     if (isNothing(plan)) {
-      this.#end(trans.__('Everything is there already, nothing to do'));
+      this.#end(environment, trans.__('Everything is there already, nothing to do'));
       return true;
     }
-    if (needsDecision(plan) && (await this.#ask(plan)) === 'back') {
+    if (needsDecision(plan) && (await this.#ask(environment, plan)) === 'back') {
       return false;
     }
-    this.set({ phase: 'applying', plan: null });
+    this.#put(environment, { phase: 'applying', plan: null });
     const applied = await this.#followed(await service.apply(plan.id));
     if (!this.#succeeded(applied)) {
       return false;
     }
-    this.set({ outcome: trans.__('Done: %1', this.state.title) });
+    const { title } = this.#of(environment).proceedings;
+    this.#put(environment, { outcome: trans.__('Done: %1', title) });
     return true;
   }
 
   async #followed(job: IJob): Promise<IJob> {
-    this.set({ job: job.id });
+    this.#put(job.environment, { job: job.id });
     return this.#jobs.follow(job);
   }
 
-  async #ask(plan: IPlan): Promise<Decision> {
+  async #ask(environment: string, plan: IPlan): Promise<Decision> {
     const { trans } = this.#context;
-    this.set({ phase: 'review', plan });
-    this.#context.say(
-      plan.blockers.length
-        ? trans.__('This plan can not be applied')
-        : trans.__('Please look at the plan'),
-      true
-    );
-    return new Promise(resolve => {
-      this.#decide = decision => {
-        this.#decide = null;
-        resolve(decision);
-      };
-    });
+    const kept = this.#of(environment);
+    const decision = new Promise<Decision>(resolve => (kept.decide = resolve));
+    this.#put(environment, { phase: 'review', plan });
+    const sentence = plan.blockers.length
+      ? trans.__('This plan can not be applied')
+      : trans.__('Please look at the plan');
+    this.#say(environment, sentence, true);
+    try {
+      return await decision;
+    } finally {
+      kept.decide = null;
+    }
   }
 
   #succeeded(job: IJob): boolean {
@@ -211,56 +274,69 @@ export class Changes extends Store<IChangesState> {
       return true;
     }
     if (job.state === 'cancelled') {
-      this.#end(trans.__('Cancelled: the environment is as it was'));
+      this.#end(job.environment, trans.__('Cancelled: the environment is as it was'));
     } else if (job.error) {
-      this.#failed(job.error);
+      this.#failed(job.environment, job.error);
     }
     return false;
   }
 
-  #failed(error: unknown): void {
+  #failed(environment: string, error: unknown): void {
     this.#context.noteLost(error);
     const shown = isShown(error) ? error : asError(error);
-    this.set({ error: shown });
-    this.#context.say(shown.message, true);
+    this.#of(environment).unseen = environment !== this.state.environment;
+    this.#put(environment, { error: shown });
+    this.#say(environment, shown.message, true);
   }
 
-  #end(outcome: string): void {
-    this.set({ outcome });
-    this.#context.say(outcome);
+  #end(environment: string, outcome: string): void {
+    this.#put(environment, { outcome });
+    this.#say(environment, outcome);
   }
 
-  #done(environment: string, names: readonly string[]): void {
-    const cart = names.reduce<Cart>(take, this.#carts.get(environment) ?? []);
-    this.#keep(environment, cart);
+  #say(environment: string, sentence: string, urgent = false): void {
+    this.#context.say(this.named(environment, sentence), urgent);
   }
 
   #setCart(cart: Cart): void {
     if (this.state.environment !== null) {
-      this.#keep(this.state.environment, cart);
+      this.#put(this.state.environment, { cart });
     }
   }
 
-  #keep(environment: string, cart: Cart): void {
-    if (cart.length) {
-      this.#carts.set(environment, cart);
-    } else {
-      this.#carts.delete(environment);
+  #of(environment: string): IKept {
+    const known = this.#kept.get(environment);
+    if (known) {
+      return known;
     }
+    const working = Promise.resolve();
+    const kept = { name: '', proceedings: NOTHING, unseen: false, decide: null, working };
+    this.#kept.set(environment, kept);
+    return kept;
+  }
+
+  #put(environment: string, patch: Partial<IProceedings>): void {
+    const kept = this.#of(environment);
+    kept.proceedings = { ...kept.proceedings, ...patch };
     if (environment === this.state.environment) {
-      this.set({ cart });
+      this.set(patch);
+    } else {
+      this.#lookElsewhere();
     }
-    this.#count();
   }
 
-  #count(): void {
-    const elsewhere = [...this.#carts]
+  #lookElsewhere(): void {
+    const elsewhere = [...this.#kept]
       .filter(([environment]) => environment !== this.state.environment)
-      .map(([environment, cart]) => ({
+      .map(([environment, { name, proceedings, unseen }]) => ({
         environment,
-        name: this.#names.get(environment) ?? '',
-        count: cart.length
-      }));
+        name,
+        count: proceedings.cart.length,
+        phase: proceedings.phase,
+        title: proceedings.title,
+        error: unseen ? proceedings.error : null
+      }))
+      .filter(({ count, phase, error }) => count > 0 || phase !== 'idle' || error !== null);
     if (elsewhere.length || this.state.elsewhere.length) {
       this.set({ elsewhere });
     }

@@ -1,6 +1,5 @@
 import { find, pendingChange } from '../cart';
 import type { IJob } from '../documents';
-import { ServiceError } from '../errors';
 import type { IPackageService } from '../service';
 import { Store } from '../store';
 import type { ITranslation } from '../translation';
@@ -22,6 +21,8 @@ export type Restart = (kernelId: string) => Promise<boolean>;
 
 export interface IPanelOptions {
   service: IPackageService;
+  /** The page's, where its host has one that it keeps up to date. */
+  session?: Session;
   trans: ITranslation;
   /** Finds who can restart kernels, as often as that matters; hosts that never can leave it out. */
   findRestart?: () => Restart | null;
@@ -54,13 +55,22 @@ export class PanelModel extends Store<IPanelState> {
   readonly history: History;
   readonly doctor: Doctor;
   readonly #findRestart: () => Restart | null;
+  readonly #isSessionOurs: boolean;
   readonly #ends: (() => void)[] = [];
   #environment: string | null = null;
   #wasOffline = false;
+  #isFollowing = false;
 
   constructor(options: IPanelOptions) {
     super({ tab: 'installed', visible: true });
-    const { service, trans, findRestart = () => null, inKernel = false, poll = 0 } = options;
+    const {
+      service,
+      session,
+      trans,
+      findRestart = () => null,
+      inKernel = false,
+      poll = 0
+    } = options;
     this.inKernel = inKernel;
     this.trans = trans;
     this.#findRestart = findRestart;
@@ -68,9 +78,10 @@ export class PanelModel extends Store<IPanelState> {
       service,
       trans,
       say: (text, urgent) => this.announcer.say(text, urgent),
-      noteLost: error => this.#noteLost(error)
+      noteLost: error => this.session.noteLost(error)
     };
-    this.session = new Session(context);
+    this.#isSessionOurs = session === undefined;
+    this.session = session ?? new Session(service);
     this.packages = new Packages(context);
     this.details = new Details(context);
     this.search = new Search(context);
@@ -78,7 +89,6 @@ export class PanelModel extends Store<IPanelState> {
     this.changes = new Changes(context, this.jobs);
     this.history = new History(context);
     this.doctor = new Doctor(context, this.jobs);
-    this.#ends.push(this.session.subscribe(() => this.#followSession()));
     if (poll) {
       const timer = setInterval(() => this.#poll(), poll);
       this.#ends.push(() => clearInterval(timer));
@@ -89,9 +99,16 @@ export class PanelModel extends Store<IPanelState> {
     return this.session.state.kernelId !== null && this.#findRestart() !== null;
   }
 
-  /** Begin: ask the server who it is. */
-  connect(): Promise<void> {
-    return this.session.connect();
+  /** Begin: until then nothing is asked for, whatever the session knows. */
+  async connect(): Promise<void> {
+    if (!this.#isFollowing) {
+      this.#isFollowing = true;
+      this.#ends.push(this.session.subscribe(() => this.#followSession()));
+      this.#followSession();
+    }
+    if (this.session.state.connection !== 'ready') {
+      await this.session.connect();
+    }
   }
 
   /** The host's current kernel; `null` when there is none. */
@@ -134,20 +151,6 @@ export class PanelModel extends Store<IPanelState> {
     }
   }
 
-  /** What is known of a kernel changed. */
-  kernelChanged(kernelId: string): void {
-    if (kernelId === this.session.state.kernelId) {
-      void this.session.refresh();
-    }
-  }
-
-  /** The host saw this kernel begin anew. */
-  kernelRestarted(kernelId: string): void {
-    if (kernelId === this.session.state.kernelId) {
-      void this.session.restarted();
-    }
-  }
-
   /**
    * Remove packages with those that need them, instead of the plan that is shown.
    *
@@ -155,15 +158,7 @@ export class PanelModel extends Store<IPanelState> {
    */
   async removeTogether(names: readonly string[]): Promise<void> {
     const { changes, packages } = this;
-    changes.decide('back');
-    await new Promise<void>(resolve => {
-      const end = changes.subscribe(() => {
-        if (changes.state.phase === 'idle') {
-          end();
-          resolve();
-        }
-      });
-    });
+    await changes.back();
     if (!names.some(name => find(changes.state.cart, name)?.action === 'remove')) {
       await changes.request({ verb: 'remove', specs: [...names] }, names.join(', '));
       return;
@@ -196,21 +191,31 @@ export class PanelModel extends Store<IPanelState> {
     for (const end of this.#ends) {
       end();
     }
-    const parts = [this.session, this.packages, this.details, this.search, this.jobs, this.history];
-    for (const part of [...parts, this.doctor]) {
+    if (this.#isSessionOurs) {
+      this.session.dispose();
+    }
+    const { packages, details, search, jobs, history, doctor } = this;
+    for (const part of [packages, details, search, jobs, history, doctor]) {
       part.dispose();
     }
   }
 
   #followSession(): void {
     const environment = this.session.state.environment?.id ?? null;
+    const { connection } = this.session.state;
+    const isBack = this.#wasOffline && connection === 'ready';
+    if (connection === 'offline' && !this.#wasOffline) {
+      this.announcer.say(this.trans.__('The connection is lost'), true);
+    } else if (isBack) {
+      this.announcer.say(this.trans.__('Connected again'));
+    }
+    this.#wasOffline = connection === 'offline';
     if (environment !== this.#environment) {
       this.#open(environment);
-    } else if (this.#wasOffline && this.session.state.connection === 'ready') {
+    } else if (isBack) {
       this.#refresh();
       void this.jobs.refresh();
     }
-    this.#wasOffline = this.session.state.connection === 'offline';
   }
 
   #open(environment: string | null): void {
@@ -266,7 +271,8 @@ export class PanelModel extends Store<IPanelState> {
     if (verdict) {
       this.session.addVerdict(verdict);
     }
-    this.announcer.say(this.#sentence(job), job.state !== 'succeeded');
+    const sentence = this.changes.named(job.environment, this.#sentence(job));
+    this.announcer.say(sentence, job.state !== 'succeeded');
     if (job.environment === this.#environment) {
       this.#refresh();
       void this.session.refresh();
@@ -285,13 +291,5 @@ export class PanelModel extends Store<IPanelState> {
       default:
         return trans.__('Failed: %1', job.title);
     }
-  }
-
-  #noteLost(error: unknown): boolean {
-    const lost = error instanceof ServiceError && error.kind === 'unreachable';
-    if (lost) {
-      this.session.lost(error);
-    }
-    return lost;
   }
 }

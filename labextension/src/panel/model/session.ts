@@ -2,8 +2,8 @@ import type { IEnvironment, IError, IKernel, ISettings, IVerdict } from '../docu
 import { ServiceError, asError } from '../errors';
 import { pause } from '../follow';
 import { together } from '../progress';
+import type { IPackageService } from '../service';
 import { Store } from '../store';
-import type { IContext } from './context';
 import { Latest } from './latest';
 
 export interface ISessionState {
@@ -13,6 +13,8 @@ export interface ISessionState {
   /** The kernel that the host shows; `null` where it shows none. */
   kernelId: string | null;
   kernel: IKernel | null;
+  /** Where that kernel lives, whatever is shown. */
+  kernelEnvironment: IEnvironment | null;
   /** The environment that the panel shows. */
   environment: IEnvironment | null;
   /** Whether the user chose it, instead of following the kernel. */
@@ -20,7 +22,7 @@ export interface ISessionState {
   /** For the chooser; `null` until it was asked for. */
   environments: readonly IEnvironment[] | null;
   choosing: boolean;
-  /** What must be said about the kernel: from the server, and from what was applied here. */
+  /** What must be said about the kernel, whatever is shown: from the server, and from what was applied here. */
   verdict: IVerdict | null;
   restarting: boolean;
 }
@@ -28,9 +30,9 @@ export interface ISessionState {
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 15_000;
 
-/** Which server, which kernel, which environment. */
+/** Which server, which kernel, which environment. One for a page: all of a host's parts look at the same. */
 export class Session extends Store<ISessionState> {
-  readonly #context: IContext;
+  readonly #service: IPackageService;
   readonly #connecting = new Latest();
   readonly #retrying = new Latest();
   readonly #following = new Latest();
@@ -41,13 +43,14 @@ export class Session extends Store<ISessionState> {
   /** What the server said before a restart that it hasn't seen yet. */
   #outlived: IVerdict | null = null;
 
-  constructor(context: IContext) {
+  constructor(service: IPackageService) {
     super({
       connection: 'loading',
       error: null,
       settings: null,
       kernelId: null,
       kernel: null,
+      kernelEnvironment: null,
       environment: null,
       chosen: false,
       environments: null,
@@ -55,14 +58,14 @@ export class Session extends Store<ISessionState> {
       verdict: null,
       restarting: false
     });
-    this.#context = context;
+    this.#service = service;
   }
 
   /** Ask the server who it is, then for what is shown. */
   async connect(): Promise<void> {
     await this.#connecting.run(async signal => {
       try {
-        const settings = await this.#context.service.settings(signal);
+        const settings = await this.#service.settings(signal);
         this.#retrying.stop();
         this.set({ settings, connection: 'ready', error: null });
       } catch (error) {
@@ -88,10 +91,11 @@ export class Session extends Store<ISessionState> {
     await this.refresh();
   }
 
-  /** Show this environment, whatever the kernel is. */
+  /** Show this environment, whatever the kernel is; its own is followed. */
   async choose(id: string): Promise<void> {
-    this.#choice = id;
-    this.set({ chosen: true, choosing: false });
+    const chosen = id !== this.state.kernelEnvironment?.id;
+    this.#choice = chosen ? id : null;
+    this.set({ chosen, choosing: false });
     await this.refresh();
   }
 
@@ -119,7 +123,7 @@ export class Session extends Store<ISessionState> {
       try {
         await this.#read(signal);
       } catch (error) {
-        if (!signal.aborted && !this.#context.noteLost(error)) {
+        if (!signal.aborted && !this.noteLost(error)) {
           this.set({ environment: null, error: asError(error) });
           await this.#list();
         }
@@ -151,8 +155,16 @@ export class Session extends Store<ISessionState> {
       return; // tried again already, or nothing to come back to
     }
     this.set({ connection: 'offline', error: asError(error) });
-    this.#context.say(this.#context.trans.__('The connection is lost'), true);
     void this.#reconnect();
+  }
+
+  /** Take note of an error that may be about the connection; returns whether it is. */
+  noteLost(error: unknown): boolean {
+    const isLost = error instanceof ServiceError && error.kind === 'unreachable';
+    if (isLost) {
+      this.lost(error);
+    }
+    return isLost;
   }
 
   dispose(): void {
@@ -167,9 +179,8 @@ export class Session extends Store<ISessionState> {
       for (let wait = FIRST_PAUSE; ; wait = Math.min(wait * 2, LONGEST_PAUSE)) {
         await pause(wait, signal);
         try {
-          const settings = await this.#context.service.settings(signal);
+          const settings = await this.#service.settings(signal);
           this.set({ settings, connection: 'ready', error: null });
-          this.#context.say(this.#context.trans.__('Connected again'));
           return;
         } catch (error) {
           signal.throwIfAborted();
@@ -197,14 +208,18 @@ export class Session extends Store<ISessionState> {
   }
 
   async #read(signal: AbortSignal): Promise<void> {
-    const { service } = this.#context;
     const { kernelId } = this.state;
-    const kernel = kernelId === null ? null : await service.kernel(kernelId, signal);
-    const id = this.#choice ?? kernel?.environment ?? null;
-    const environment = id === null ? null : await service.environment(id, signal);
+    const kernel = kernelId === null ? null : await this.#service.kernel(kernelId, signal);
+    const find = async (id: string | null) =>
+      id === null ? null : this.#service.environment(id, signal);
+    const home = find(kernel?.environment ?? null);
+    const [kernelEnvironment, environment] = await Promise.all([
+      home,
+      this.#choice === null ? home : find(this.#choice)
+    ]);
     signal.throwIfAborted();
-    const verdict = this.#choice === null ? this.#judge(kernel) : null;
-    this.set({ kernel, environment, error: null, verdict });
+    const verdict = this.#judge(kernel);
+    this.set({ kernel, kernelEnvironment, environment, error: null, verdict });
     if (environment === null) {
       await this.#list();
     }
@@ -221,9 +236,9 @@ export class Session extends Store<ISessionState> {
   async #list(): Promise<void> {
     await this.#listing.run(async signal => {
       try {
-        this.set({ environments: await this.#context.service.environments(signal) });
+        this.set({ environments: await this.#service.environments(signal) });
       } catch (error) {
-        if (!signal.aborted && !this.#context.noteLost(error)) {
+        if (!signal.aborted && !this.noteLost(error)) {
           this.set({ environments: [], error: asError(error) });
         }
       }
