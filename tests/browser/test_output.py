@@ -45,8 +45,12 @@ def test_a_changed_module_that_is_loaded_asks_for_a_restart(page: Page, jupyter:
     output.get_by_role("button", name="Restart kernel…").click()
     page.get_by_role("button", name="Confirm Kernel Restart").click()
     expect(output.get_by_role("button", name="Restart kernel…")).to_have_count(0)
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    notebook = open_notebook(page, jupyter, "restart.ipynb")
+    expect(notebook.output(2).get_by_text("restart the kernel to use what changed")).to_be_visible()
     expect(notebook.run(1)).not_to_contain_text("Error")
     expect(notebook.run(3)).to_contain_text("2.0")
+    expect(notebook.output(2).get_by_role("button", name="Restart kernel…")).to_have_count(0)  # it was done
 
 
 def test_a_missing_module_is_installed_by_a_button(page: Page, jupyter: Jupyter, examine: Examine) -> None:

@@ -3,7 +3,11 @@ import type { IConsoleTracker } from '@jupyterlab/console';
 import { type INotebookTracker, NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
 import { type ISignal, Signal } from '@lumino/signaling';
 
+import type { VerdictLevel } from '../../panel/documents';
+import { ServiceError } from '../../panel/errors';
+import { Latest } from '../../panel/model/latest';
 import type { IPackageService } from '../../panel/service';
+import type { ServerEvents } from '../events';
 import type { IKernelHost } from '../kernels';
 import { hostAround } from '../restart';
 import { type Part, isRunning } from './parts';
@@ -26,18 +30,26 @@ interface ILife {
   restarts: number;
 }
 
+type Service = Pick<IPackageService, 'cancel' | 'kernel'>;
+
 /** Finds the notebook or console an output is in, and acts on its kernel. */
 export class OutputHost implements IOutputHost {
   constructor(options: {
     notebooks: INotebookTracker | null;
     consoles: IConsoleTracker | null;
     dialogs: ISessionContextDialogs;
-    service: Pick<IPackageService, 'cancel'>;
+    service: Service;
+    events: Pick<ServerEvents, 'kernelChanged'>;
   }) {
     this._notebooks = options.notebooks;
     this._consoles = options.consoles;
     this._dialogs = options.dialogs;
     this._service = options.service;
+    options.events.kernelChanged.connect((_, { kernel }) => {
+      if (this._dues.has(kernel)) {
+        void this._askDue(kernel);
+      }
+    });
   }
 
   readonly changed = new Signal<this, void>(this);
@@ -56,7 +68,9 @@ export class OutputHost implements IOutputHost {
           ? { cancel: () => this._cancel(part, life, context) }
           : {};
       case 'verdict':
-        return this._isNow(life, context) ? { restart: () => this._restart(life, context) } : {};
+        return this._isNow(life, context) && this._isDue(part.kernel)
+          ? { restart: () => this._restart(life, context) }
+          : {};
       case 'hint':
         return INSTALL.test(part.command)
           ? { install: () => this._install(node, part.command) }
@@ -84,6 +98,42 @@ export class OutputHost implements IOutputHost {
   /** Whether that very kernel runs, and hasn't begun anew since; a saved notebook may speak of another one. */
   private _isNow({ kernel, restarts }: ILife, context: ISessionContext): boolean {
     return context.session?.kernel?.id === kernel && (this._restarts.get(kernel) ?? 0) === restarts;
+  }
+
+  /**
+   * Whether a restart is still to be done. An output may be older than this page, and the restart, too: the server
+   * knows. Where none is behind `%pkg`, there is nobody to ask.
+   */
+  private _isDue(kernel: string | null): boolean {
+    if (kernel === null) {
+      return true;
+    }
+    const due = this._dues.get(kernel);
+    if (due === undefined) {
+      this._dues.set(kernel, { now: false, asking: new Latest() });
+      void this._askDue(kernel);
+    }
+    return due?.now ?? false;
+  }
+
+  private async _askDue(kernel: string): Promise<void> {
+    const due = this._dues.get(kernel);
+    const verdict = await due?.asking.run(signal => this._verdictOf(kernel, signal));
+    if (due && verdict !== undefined && due.now !== (verdict !== 'none')) {
+      due.now = verdict !== 'none';
+      this.changed.emit();
+    }
+  }
+
+  private async _verdictOf(kernel: string, signal: AbortSignal): Promise<VerdictLevel> {
+    try {
+      return (await this._service.kernel(kernel, signal)).verdict?.level ?? 'none';
+    } catch (error) {
+      if (error instanceof ServiceError) {
+        return 'none'; // who doesn't answer couldn't restart it either; the next event asks again
+      }
+      throw error;
+    }
   }
 
   /** Notice when a notebook's kernel is another one, or begins anew, whoever did that. */
@@ -153,9 +203,11 @@ export class OutputHost implements IOutputHost {
   private _consoles: IConsoleTracker | null;
   private _dialogs: ISessionContextDialogs;
   private _notebooks: INotebookTracker | null;
+  /** Of kernels that were asked about: whether a restart is due. */
+  private _dues = new Map<string, { now: boolean; asking: Latest }>();
   private _followed = new WeakSet<ISessionContext>();
   private _lives = new WeakMap<HTMLElement, ILife>();
   /** How often kernels began anew, of those that were followed. */
   private _restarts = new Map<string, number>();
-  private _service: Pick<IPackageService, 'cancel'>;
+  private _service: Service;
 }

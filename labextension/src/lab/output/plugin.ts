@@ -30,7 +30,8 @@ export const output: JupyterFrontEndPlugin<void> = {
   ) => {
     const dialogs =
       sessionDialogs ?? new SessionContextDialogs({ translator: translator ?? nullTranslator });
-    const host = new OutputHost({ notebooks, consoles, dialogs, service: manager.service });
+    const { service, events } = manager;
+    const host = new OutputHost({ notebooks, consoles, dialogs, service, events });
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     rendermime.addFactory(
       { safe: true, mimeTypes: [MIME_TYPE], createRenderer: () => new OutputRenderer(host, trans) },
