@@ -186,7 +186,7 @@ def _mend(context: Context, broken: Break) -> str | None:
     name = broken.dependent.name
     if context.request.going and not broken.found:
         return f"remove {name} as well, or --force"
-    return f"%pkg update {name} may bring one that fits; --force accepts the break"
+    return f"there may be one that fits: %pkg update {name}; --force accepts the break"
 
 
 def _protected(context: Context, changes: Sequence[Change]) -> list[Notice]:

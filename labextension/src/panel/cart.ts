@@ -1,4 +1,4 @@
-import type { Ecosystem, PlanRequest } from './documents';
+import type { Action, Ecosystem, PlanRequest } from './documents';
 import { normalize } from './names';
 
 /** One change that was collected and not applied yet. */
@@ -11,6 +11,8 @@ export interface IPending {
   version: string | null;
   /** What is installed now; empty if nothing is. */
   installed: string;
+  /** Whether the version comes before the installed one. */
+  older?: boolean;
 }
 
 /** A change of whatever ecosystem has the package. */
@@ -20,6 +22,18 @@ export function pendingChange(
   { version = null, installed = '' }: { version?: string | null; installed?: string } = {}
 ): IPending {
   return { action, name, ecosystem: null, version, installed };
+}
+
+/** What it does to the environment, as a plan will say it. */
+export function effect({ action, installed, version, older }: IPending): Action {
+  switch (action) {
+    case 'remove':
+      return 'remove';
+    case 'update':
+      return 'upgrade';
+    case 'install':
+      return !installed || !version ? 'install' : older ? 'downgrade' : 'upgrade';
+  }
 }
 
 export type Cart = readonly IPending[];

@@ -430,6 +430,25 @@ describe('a removal that others stand in the way of', () => {
     expect(model.changes.state.cart.map(({ name }) => name)).toEqual(['numpy', 'scipy', 'pandas']);
   });
 
+  it('takes along what else was collected, and nothing that was not', async () => {
+    const { user, server, model } = await open();
+    const rich = change('install', null, one('rich', '14.0.0', 'pypi'), true);
+    const [step] = needed.steps;
+    const steps = step ? [{ ...step, changes: [...step.changes, rich] }] : [];
+    server.planner = () => ({ ...needed, steps });
+    act(() => void model.changes.request({ command: 'remove numpy' }, 'numpy')); // no cart to keep it
+    const back = await screen.findByRole('button', { name: 'Back' });
+    expect(screen.queryByRole('button', { name: /^Remove \d/ })).toBeNull();
+    await user.click(back);
+    act(() => model.changes.add(pendingChange('remove', 'numpy')));
+    act(() => model.changes.add(pendingChange('install', 'rich')));
+    act(() => void model.changes.applyCart());
+    await user.click(await screen.findByRole('button', { name: 'Remove 2 more' }));
+    expect(model.changes.state.cart.map(({ name }) => name)).toEqual([
+      ...['numpy', 'rich', 'scipy', 'pandas']
+    ]);
+  });
+
   it('can’t where the kernel itself needs one of them', async () => {
     const { server, model } = await open();
     server.planner = () => ({ ...needed, blockers: [...needed.blockers, ...blocked.blockers] });

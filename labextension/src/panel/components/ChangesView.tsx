@@ -1,17 +1,12 @@
 import type { IPending } from '../cart';
+import { effect } from '../cart';
+import { SIGNS, actionLabel } from '../format';
 import { useStore } from '../store';
 import { Button } from './Button';
 import { useModel } from './context';
-import type { IconName } from './icons';
-import { Icon } from './icons';
 import { JobCard } from './JobCard';
 import { Empty, ErrorNote } from './notes';
-
-const ICONS: Record<IPending['action'], IconName> = {
-  install: 'add',
-  remove: 'remove',
-  update: 'up'
-};
+import { Paged } from './Paged';
 
 /** What was collected, what runs, and what ran. */
 export function ChangesView() {
@@ -22,7 +17,7 @@ export function ChangesView() {
   const shown = all.filter(({ job }) => job.environment === environment?.id && job.kind !== 'plan');
   return (
     <div className="jpkg-Scroll">
-      {cart.length > 0 && <Collected cart={cart} />}
+      {cart.length > 0 && <Cart cart={cart} />}
       {error && (
         <div className="jpkg-Pad">
           <ErrorNote error={error} onDismiss={() => jobs.dismissError()} />
@@ -31,13 +26,9 @@ export function ChangesView() {
       {shown.length > 0 && (
         <section aria-label={trans.__('Jobs')}>
           <h3 className="jpkg-Heading">{trans.__('Jobs')}</h3>
-          <ul className="jpkg-List">
-            {shown.map(view => (
-              <li key={view.job.id}>
-                <JobCard view={view} />
-              </li>
-            ))}
-          </ul>
+          <Paged items={shown} keyOf={({ job }) => job.id} label={trans.__('Jobs')}>
+            {view => <JobCard view={view} />}
+          </Paged>
         </section>
       )}
       {cart.length === 0 && shown.length === 0 && (
@@ -51,7 +42,7 @@ export function ChangesView() {
   );
 }
 
-function Collected({ cart }: { cart: readonly IPending[] }) {
+function Cart({ cart }: { cart: readonly IPending[] }) {
   const { changes, trans } = useModel();
   return (
     <section aria-label={trans.__('Collected changes')}>
@@ -63,22 +54,34 @@ function Collected({ cart }: { cart: readonly IPending[] }) {
       </div>
       <ul className="jpkg-List">
         {cart.map(pending => (
-          <li key={pending.name} className={`jpkg-Pending jpkg-mod-${pending.action}`}>
-            <Icon name={ICONS[pending.action]} />
-            <span className="jpkg-Ellipsis" title={pending.name}>
-              {pending.name}
-            </span>
-            <span className="jpkg-Muted">{versionsOf(pending)}</span>
-            <Button
-              kind="quiet"
-              icon="close"
-              aria-label={trans.__('Take %1 out of the changes', pending.name)}
-              onClick={() => changes.remove(pending.name)}
-            />
-          </li>
+          <Collected key={pending.name} pending={pending} />
         ))}
       </ul>
     </section>
+  );
+}
+
+function Collected({ pending }: { pending: IPending }) {
+  const { changes, trans } = useModel();
+  const { name } = pending;
+  const action = effect(pending);
+  return (
+    <li className={`jpkg-Pending jpkg-mod-${action}`}>
+      <span className="jpkg-Change-sign" title={actionLabel(action, trans)} aria-hidden="true">
+        {SIGNS[action]}
+      </span>
+      <span className="jpkg-Hidden">{actionLabel(action, trans)}</span>
+      <span className="jpkg-Ellipsis" title={name}>
+        {name}
+      </span>
+      <span className="jpkg-Muted">{versionsOf(pending)}</span>
+      <Button
+        kind="quiet"
+        icon="close"
+        aria-label={trans.__('Take %1 out of the changes', name)}
+        onClick={() => changes.remove(name)}
+      />
+    </li>
   );
 }
 

@@ -6,6 +6,7 @@ import { Button } from './Button';
 import { ChangeSummary } from './ChangeSummary';
 import { useModel } from './context';
 import { Empty, ErrorNote, Skeleton } from './notes';
+import { Paged } from './Paged';
 
 /** What was done to this environment, by whom, and the way back. */
 export function HistoryView() {
@@ -32,25 +33,33 @@ export function HistoryView() {
   const undone = new Set(
     entries.filter(({ result }) => result === 'committed').flatMap(({ undoes }) => undoes)
   );
+  const commands = new Map(entries.map(({ id, command }) => [id, command]));
   return (
-    <ul className="jpkg-List jpkg-Scroll" aria-label={trans.__('History')}>
-      {entries.map(entry => (
-        <li key={entry.id}>
-          <Entry entry={entry} undone={undone.has(entry.id)} />
-        </li>
-      ))}
-    </ul>
+    <div className="jpkg-Scroll">
+      <Paged items={entries} keyOf={({ id }) => id} label={trans.__('History')}>
+        {entry => (
+          <Entry
+            entry={entry}
+            undone={undone.has(entry.id)}
+            takenBack={entry.undoes.flatMap(id => commands.get(id) ?? [])}
+          />
+        )}
+      </Paged>
+    </div>
   );
 }
 
-function Entry({ entry, undone }: { entry: IEntry; undone: boolean }) {
-  const { changes, history, trans } = useModel();
+interface IEntryProps {
+  entry: IEntry;
+  undone: boolean;
+  /** The commands that it took back. */
+  takenBack: readonly string[];
+}
+
+function Entry({ entry, undone, takenBack }: IEntryProps) {
+  const { changes, trans } = useModel();
   const { phase } = useStore(changes);
-  const { entries } = useStore(history);
-  const takenBack = entries.filter(({ id }) => entry.undoes.includes(id));
-  const title = takenBack.length
-    ? trans.__('Undo: %1', takenBack.map(({ command }) => command).join(', '))
-    : entry.command;
+  const title = takenBack.length ? trans.__('Undo: %1', takenBack.join(', ')) : entry.command;
   const undo = () =>
     void changes.request({ command: `undo ${entry.id}` }, trans.__('Undo: %1', entry.command));
   return (

@@ -1,5 +1,5 @@
 import type { IPending } from '../cart';
-import { find, pendingChange } from '../cart';
+import { effect, find, pendingChange } from '../cart';
 import { bytes, packageStateLabel } from '../format';
 import type { IInstalled, Show, SortBy } from '../model/packages';
 import { useStore } from '../store';
@@ -104,7 +104,7 @@ function InstalledGrid({ focusRequest }: { focusRequest: number }) {
 
 function rowClass({ newest }: IInstalled, pending: IPending | undefined): string {
   const outdated = newest ? 'jpkg-mod-outdated' : '';
-  return pending ? `${outdated} jpkg-mod-pending jpkg-mod-${pending.action}` : outdated;
+  return pending ? `${outdated} jpkg-mod-pending jpkg-mod-${effect(pending)}` : outdated;
 }
 
 export function removal({ row }: IInstalled): IPending {

@@ -1,5 +1,5 @@
 import type { IPending } from '../cart';
-import type { IDetails, IVersion } from '../documents';
+import type { IDetails, IVersion, IVersions } from '../documents';
 import { shortUrl } from '../format';
 import type { ITranslation } from '../translation';
 import { useStore } from '../store';
@@ -9,10 +9,11 @@ import { useModel } from './context';
 /** Choose a version, then do it now or add it to the changes. */
 export function PackageActions({ details }: { details: IDetails }) {
   const { packages, details: model, changes, trans } = useModel();
-  const { version: chosen, ecosystem } = useStore(model);
+  const { version: chosen, ecosystem, versions } = useStore(model);
   const { phase } = useStore(changes);
   useStore(packages);
   const installed = details.installed[0];
+  const all = knownVersions(details, versions).map(one => one.version);
   const version = chosen === installed?.version ? '' : chosen; // chosen before, and there by now
   const newest = packages.find(details.name)?.newest ?? '';
   const base = { name: details.name, ecosystem, installed: installed?.version ?? '' };
@@ -34,7 +35,7 @@ export function PackageActions({ details }: { details: IDetails }) {
             kind="primary"
             busy={phase !== 'idle'}
             label={trans.__('Change to %1', version)}
-            pending={{ ...base, action: 'install', version }}
+            pending={{ ...base, action: 'install', version, older: isOlder(version, details, all) }}
           />
         )}
         {installed && newest && !version && (
@@ -90,9 +91,7 @@ function VersionChoice({ details }: { details: IDetails }) {
   const { found } = useStore(search);
   const hit = found.find(({ name }) => name === details.name);
   const both = (hit?.ecosystems.length ?? 0) > 1 || ecosystem !== null;
-  const known: readonly IVersion[] =
-    versions?.versions ??
-    details.versions.map(one => ({ version: one, origins: [], yanked: false }));
+  const known = knownVersions(details, versions);
   const installed = details.installed[0]?.version;
   const version = chosen === installed ? '' : chosen;
   const several = new Set(known.flatMap(({ origins }) => origins)).size > 1;
@@ -133,6 +132,20 @@ function VersionChoice({ details }: { details: IDetails }) {
       )}
     </div>
   );
+}
+
+/** Newest first. */
+function knownVersions(details: IDetails, versions: IVersions | null): readonly IVersion[] {
+  return (
+    versions?.versions ??
+    details.versions.map(one => ({ version: one, origins: [], yanked: false }))
+  );
+}
+
+/** Whether a version stands behind the installed one, in a list that begins with the newest. */
+function isOlder(version: string, { installed }: IDetails, all: readonly string[]): boolean {
+  const at = all.indexOf(installed[0]?.version ?? '');
+  return at >= 0 && all.indexOf(version) > at;
 }
 
 function versionLabel(

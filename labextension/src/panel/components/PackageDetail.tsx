@@ -2,9 +2,9 @@ import type { KeyboardEvent, ReactNode } from 'react';
 import { useEffect, useLayoutEffect, useRef } from 'react';
 
 import type { IPending } from '../cart';
-import { find } from '../cart';
+import { effect, find } from '../cart';
 import type { IDetails } from '../documents';
-import { bytes, packageStateLabel, safeLink } from '../format';
+import { actionLabel, bytes, packageStateLabel, safeLink } from '../format';
 import { useStore } from '../store';
 import { Button } from './Button';
 import { OriginBadge } from './badges';
@@ -148,18 +148,14 @@ function Installed({ details }: { details: IDetails }) {
 
 function PendingNote({ pending }: { pending: IPending }) {
   const { changes, trans } = useModel();
-  const { action, version } = pending;
-  const text = {
-    install: trans.__('Among the changes: install %1', version ?? ''),
-    remove: trans.__('Among the changes: remove'),
-    update: trans.__('Among the changes: update to %1', version ?? '')
-  }[action];
+  const what = [actionLabel(effect(pending), trans), pending.version ?? ''].join(' ').trim();
   return (
-    <Note tone="info" icon="check">
-      <span>{text}</span>{' '}
-      <Button kind="quiet" onClick={() => changes.remove(pending.name)}>
-        {trans.__('Take out')}
-      </Button>
+    <Note
+      tone="info"
+      icon="check"
+      actions={<Button onClick={() => changes.remove(pending.name)}>{trans.__('Take out')}</Button>}
+    >
+      {trans.__('Among the changes: %1', what)}
     </Note>
   );
 }

@@ -1,5 +1,6 @@
 import { useEffect, useId, useRef } from 'react';
 
+import { find } from '../cart';
 import type { IChange, IPlan, IStep } from '../documents';
 import {
   ACTIONS,
@@ -110,29 +111,42 @@ function Dialog({ plan }: { plan: IPlan }) {
 /** The way out of a removal that others stand in the way of: with them. */
 function RemoveTogether({ plan }: { plan: IPlan }) {
   const model = useModel();
-  const { trans } = model;
-  const names = removedTogether(plan);
-  return names.length === 0 ? null : (
+  const { changes, trans } = model;
+  const { cart } = useStore(changes);
+  const { wanted, others, isAll } = removedTogether(plan);
+  const isCollected = wanted.every(name => find(cart, name)?.action === 'remove');
+  // What else a command asked for would be lost; what was collected is still there.
+  if (others.length === 0 || !(isAll || isCollected)) {
+    return null;
+  }
+  const names = [...wanted, ...others];
+  return (
     <Button
       title={trans.__('Remove %1', names.join(', '))}
       onClick={() => void model.removeTogether(names)}
     >
-      {names.length === 2 ? trans.__('Remove both') : trans.__('Remove all %1', names.length)}
+      {isAll
+        ? names.length === 2
+          ? trans.__('Remove both')
+          : trans.__('Remove all %1', names.length)
+        : others.length === 1
+          ? trans.__('Remove %1 as well', others[0] ?? '')
+          : trans._n('Remove %1 more', 'Remove %1 more', others.length)}
     </Button>
   );
 }
 
-/** What was to be removed, and what needs it; nothing where something else is in the way, too. */
-function removedTogether({ steps, blockers }: IPlan): string[] {
+/** What was to be removed, and what needs it: nothing where something else is in the way, too. */
+function removedTogether({ steps, blockers }: IPlan) {
   const requested = steps.flatMap(({ changes }) => changes).filter(change => change.requested);
+  const removed = requested.filter(({ action }) => action === 'remove');
+  const wanted = removed.map(change => changedPackage(change)?.name ?? '');
   const canBe = blockers.every(
     ({ reference, hint }) => reference === 'breaks-dependency' && hint !== null
   );
-  if (!blockers.length || !canBe || !requested.every(({ action }) => action === 'remove')) {
-    return [];
-  }
-  const wanted = requested.map(change => changedPackage(change)?.name ?? '');
-  return [...new Set([...wanted, ...blockers.flatMap(({ packages }) => packages)])];
+  const needing = canBe && wanted.length ? blockers.flatMap(({ packages }) => packages) : [];
+  const others = [...new Set(needing)].filter(name => !wanted.includes(name));
+  return { wanted, others, isAll: removed.length === requested.length };
 }
 
 function Totals({ plan }: { plan: IPlan }) {

@@ -2,7 +2,8 @@ import type { IProblem } from '../documents';
 import { useStore } from '../store';
 import { Button } from './Button';
 import { useModel } from './context';
-import { Empty, ErrorNote, Note, Skeleton } from './notes';
+import { Empty, ErrorNote, Hint, Note, Skeleton } from './notes';
+import { Paged } from './Paged';
 
 /** What the inventory shows to be wrong, and what the doctor finds. */
 export function ProblemsView() {
@@ -32,13 +33,17 @@ export function ProblemsView() {
       )}
       {phase === 'running' && <Skeleton rows={3} label={trans.__('Examining the environment')} />}
       {phase !== 'running' && problems.length > 0 && (
-        <ul className="jpkg-List" aria-label={trans.__('Problems')}>
-          {problems.map((problem, index) => (
-            <li key={index} className="jpkg-Pad">
+        <Paged
+          items={[...problems.entries()]}
+          keyOf={([index]) => String(index)}
+          label={trans.__('Problems')}
+        >
+          {([, problem]) => (
+            <div className="jpkg-Pad">
               <Finding problem={problem} />
-            </li>
-          ))}
-        </ul>
+            </div>
+          )}
+        </Paged>
       )}
       {problems.length === 0 && phase === 'ready' && (
         <Empty icon="check" title={trans.__('Nothing is broken')}>
@@ -63,6 +68,7 @@ function Finding({ problem }: { problem: IProblem }) {
   const { changes, trans, packages } = model;
   const { phase } = useStore(changes);
   const { command } = problem;
+  const hint = command && problem.hint?.includes(command) ? null : problem.hint; // there is a button for it
   return (
     <Note
       tone="warning"
@@ -86,11 +92,7 @@ function Finding({ problem }: { problem: IProblem }) {
           <code>{problem.path}</code>
         </p>
       )}
-      {problem.hint && (
-        <p className="jpkg-Note-hint">
-          <span>{trans.__('Next:')}</span> <code>{problem.hint}</code>
-        </p>
-      )}
+      <Hint hint={hint} />
       <p className="jpkg-Finding-packages">
         {problem.packages
           .filter(name => packages.find(name))

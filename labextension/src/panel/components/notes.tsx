@@ -1,6 +1,9 @@
 import type { ReactNode } from 'react';
 
 import type { IError, INotice } from '../documents';
+import { hintHere } from '../hints';
+import { useStore } from '../store';
+import type { ITranslation } from '../translation';
 import { Button } from './Button';
 import { useModel } from './context';
 import type { IconName } from './icons';
@@ -64,11 +67,7 @@ export function ErrorNote({ error, actions, onDismiss, told = false }: IErrorNot
         </ul>
       )}
       {error.note && <p>{error.note}</p>}
-      {error.hint && (
-        <p className="jpkg-Note-hint">
-          <span>{trans.__('Next:')}</span> <code>{error.hint}</code>
-        </p>
-      )}
+      <Hint hint={error.hint} />
       {error.detail && (
         <details>
           <summary>{trans.__('Details')}</summary>
@@ -79,19 +78,59 @@ export function ErrorNote({ error, actions, onDismiss, told = false }: IErrorNot
   );
 }
 
+/** What to do next: in the panel where that is possible, else in a cell. */
+export function Hint({ hint }: { hint: string | null }) {
+  const { changes, trans } = useModel();
+  const { phase } = useStore(changes);
+  if (!hint) {
+    return null;
+  }
+  const { text, isTyped, command } = hintHere(hint);
+  const plan = async (wanted: string) => {
+    await changes.back();
+    await changes.request({ command: wanted }, wanted);
+  };
+  return (
+    <>
+      <p className="jpkg-Note-hint">
+        <span>{isTyped && !command ? trans.__('In a cell:') : trans.__('Next:')}</span>{' '}
+        {isTyped ? <code>{text}</code> : text}
+      </p>
+      {command && (
+        <div className="jpkg-Note-actions">
+          <Button
+            disabled={phase === 'planning' || phase === 'applying'}
+            onClick={() => void plan(command)}
+          >
+            {sentence(command, trans)}
+          </Button>
+        </div>
+      )}
+    </>
+  );
+}
+
+/** A command of one change, on a button. */
+function sentence(command: string, trans: ITranslation): string {
+  const [verb = '', spec = ''] = command.split(' ');
+  switch (verb) {
+    case 'remove':
+      return trans.__('Remove %1', spec);
+    case 'update':
+      return trans.__('Update %1', spec);
+    default:
+      return trans.__('Install %1', spec);
+  }
+}
+
 export function Notices({ tone, notices }: { tone: Tone; notices: readonly INotice[] }) {
-  const { trans } = useModel();
   return (
     <>
       {notices.map((notice, index) => (
         <Note key={index} tone={tone}>
           <p className="jpkg-Note-message">{notice.message}</p>
           {notice.note && <p>{notice.note}</p>}
-          {notice.hint && (
-            <p className="jpkg-Note-hint">
-              <span>{trans.__('Next:')}</span> <code>{notice.hint}</code>
-            </p>
-          )}
+          <Hint hint={notice.hint} />
         </Note>
       ))}
     </>

@@ -56,11 +56,7 @@ export class Jobs extends Store<IJobsState> {
       try {
         const jobs = await this.#context.service.jobs({ environment }, signal);
         signal.throwIfAborted();
-        const all = jobs.reduce<readonly IJobView[]>(
-          (views, job) => withJob(views, job),
-          this.state.jobs
-        );
-        this.set({ loading: 'ready', error: null, jobs: all });
+        this.set({ loading: 'ready', error: null, jobs: withJobs(this.state.jobs, jobs) });
         for (const job of jobs.filter(job => !isEnded(job) && job.kind !== 'plan')) {
           void this.follow(job).catch(this.#unlessAborted);
         }
@@ -158,7 +154,7 @@ export class Jobs extends Store<IJobsState> {
   }
 
   #put(job: IJob, progress?: IProgress): void {
-    this.set({ jobs: withJob(this.state.jobs, job, progress) });
+    this.set({ jobs: withJobs(this.state.jobs, [job], progress) });
   }
 
   #change(id: string, patch: Partial<IJobView>): void {
@@ -167,21 +163,27 @@ export class Jobs extends Store<IJobsState> {
   }
 }
 
-/** These jobs with this one, or what is new about it; newest first. */
-function withJob(views: readonly IJobView[], job: IJob, progress?: IProgress): IJobView[] {
-  const before = views.find(view => view.job.id === job.id);
-  const view: IJobView = {
+/** These jobs with those, or what is new about them; newest first. */
+function withJobs(
+  views: readonly IJobView[],
+  jobs: readonly IJob[],
+  progress?: IProgress
+): IJobView[] {
+  const all = new Map(views.map(view => [view.job.id, view]));
+  for (const job of jobs) {
+    all.set(job.id, viewOf(job, all.get(job.id), progress));
+  }
+  const isBefore = (a: IJobView, b: IJobView) => Number(a.job.created < b.job.created);
+  return [...all.values()].sort((a, b) => isBefore(a, b) - isBefore(b, a));
+}
+
+function viewOf(job: IJob, before: IJobView | undefined, progress?: IProgress): IJobView {
+  return {
     job: before && isEnded(before.job) ? before.job : job,
     progress: progress ?? before?.progress ?? nothingYet,
     lost: false,
     cancelling: (before?.cancelling ?? false) && !isEnded(job)
   };
-  if (before) {
-    return views.map(other => (other === before ? view : other));
-  }
-  const at = views.findIndex(other => other.job.created < job.created);
-  const older = at < 0 ? [] : views.slice(at);
-  return [...views.slice(0, views.length - older.length), view, ...older];
 }
 
 /** What a job of kind `apply` did; `null` for any other, and for one that didn't. */
