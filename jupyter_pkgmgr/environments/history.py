@@ -13,7 +13,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,10 +70,12 @@ class History:
     problem: str = ""
     """Why the file, or a line of it, could not be read; empty if all is well."""
 
-    @property
-    def commands(self) -> tuple[tuple[str, ...], ...]:
-        """What was run, in words, as far as it was written down."""
-        return tuple(tuple(_words(revision.command)) for revision in self.revisions if revision.command)
+    def commands(self) -> Iterator[tuple[str, ...]]:
+        """What was run, in words, as far as it was written down.
+
+        One after the other: to split them costs more than to read the file, and mostly the first one is wanted.
+        """
+        return (tuple(_words(revision.command)) for revision in self.revisions if revision.command)
 
     @property
     def channels(self) -> tuple[str, ...]:

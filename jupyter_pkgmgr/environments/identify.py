@@ -91,7 +91,7 @@ def _conda_owner(prefix: Path) -> tuple[str, Evidence]:
         return "pixi", Evidence(source=str(prefix), detail="the folder lies in .pixi/envs")
     source = str(meta / "history")
     history = read_history(meta / "history")
-    for command in history.commands:
+    for command in history.commands():
         if tool := _tool_of(command):
             return tool, Evidence(source=source, detail=f"created by: {shlex.join(command)}")
     if any(meta.glob("conda-[0-9]*.json")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from .history import read_history
@@ -36,7 +36,7 @@ def _roots_near(prefix: Path | None, environ: Mapping[str, str]) -> Iterator[Pat
         # micromamba's root need not be an environment itself; ~/.conda has both folders and is no root
         if is_conda_prefix(above) or ((above / "pkgs").is_dir() and above.name != ".conda"):
             yield above
-    for command in read_history(prefix / "conda-meta" / "history").commands[:1]:
+    for command in islice(read_history(prefix / "conda-meta" / "history").commands(), 1):
         yield root_of_executable(Path(command[0])) if command else None
 
 

@@ -103,9 +103,9 @@ def test_vendor_of_an_interpreter(prefix: str, owner: str) -> None:
 def test_history_is_read_to_its_broken_end(make_conda: MakeConda) -> None:
     text = "==> 2026 <==\n# cmd: conda create it's\n+conda-forge/noarch::six-1-0\n+https://h/c/linux-64::a-1-0\n+x"
     history = read_history(make_conda(history=text) / "conda-meta" / "history")
-    assert history.commands == (("conda", "create", "it's"),)
+    assert tuple(history.commands()) == (("conda", "create", "it's"),)
     assert history.channels == ("conda-forge", "https://h/c")
-    assert read_history(Path("/nowhere")).commands == ()
+    assert tuple(read_history(Path("/nowhere")).commands()) == ()
 
 
 def test_same_folder_through_links(tmp_path: Path) -> None:
