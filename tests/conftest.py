@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,10 @@ from testbed.content import fill_channel, fill_index
 from testbed.environments import conda_environment, make_venv
 from testbed.index import Server, serve, serve_files
 from testbed.python_package import python_channel
+
+# A run that nohup or a shell's & started ignores Ctrl-C, and so would all that tests start: they send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # --- testbed: built once for all workers of a run ------------------------------------------------------------------
 

@@ -98,7 +98,7 @@ def _none_fits(text: str, log: str) -> PkgError | None:
         return VersionNotFoundError(msg, reference="no-matching-wheel", detail=detail, hint="ask for another version")
     needed = _NEEDED.fullmatch(spec)
     missing = PackageNotFoundError(f"no index has a package named {spec}", detail=detail)
-    return DependencyNotFoundError(needed["requirement"], needed["by"], detail=detail) if needed else missing
+    return DependencyNotFoundError.of(needed["requirement"], needed["by"], detail=detail) if needed else missing
 
 
 def _unfetched(log: str) -> str:

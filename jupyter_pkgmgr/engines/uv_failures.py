@@ -207,7 +207,7 @@ def _unsolvable(report: _Report) -> PkgError | None:
 def _not_found(name: str, reason: str, detail: str) -> PackageNotFoundError:
     """What is missing, and who needs it where that isn't the user."""
     if f"you require {name}" not in reason and (match := re.search(_DEPENDS.format(re.escape(name)), reason)):
-        return DependencyNotFoundError(match["requirement"], match["by"], detail=detail)
+        return DependencyNotFoundError.of(match["requirement"], match["by"], detail=detail)
     return PackageNotFoundError(f"no index has a package named {name}", detail=detail)
 
 

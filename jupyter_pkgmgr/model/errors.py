@@ -30,7 +30,7 @@ Every error carries a kebab-case ``reference``, a ``message`` and, where they he
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from .redact import redact
 
@@ -150,20 +150,19 @@ class PackageNotFoundError(CatalogError):
 
 
 class DependencyNotFoundError(PackageNotFoundError):
-    """A package that another one needs, and that no index has.
+    """A package that another one needs, and that no index has."""
 
-    Parameters
-    ----------
-    requirement
-        What is needed, as its dependent says it: ``"tb-gamma>=1"``.
-    needed_by
-        The package that needs it.
-    """
+    default_reference = "dependency-not-found"
+    requirement = ""
+    """What is needed, as its dependent says it: ``"tb-gamma>=1"``."""
+    needed_by = ""
 
-    def __init__(self, requirement: str, needed_by: str, *, detail: str | None = None) -> None:
-        super().__init__(f"no index has {requirement}, which {needed_by} needs", detail=detail)
-        self.requirement = requirement
-        self.needed_by = needed_by
+    @classmethod
+    def of(cls, requirement: str, needed_by: str, *, detail: str | None = None) -> Self:
+        """The error for what an index lacks."""
+        error = cls(f"no index has {requirement}, which {needed_by} needs", detail=detail)
+        error.requirement, error.needed_by = requirement, needed_by
+        return error
 
 
 class VersionNotFoundError(CatalogError):
