@@ -75,38 +75,34 @@ def packages(workshop: Workshop, root: Path, count: int) -> dict[str, list[float
 
 
 def channel(workshop: Workshop, root: Path, records: int) -> dict[str, list[float]]:
-    """The plan of one small package; micromamba's dry run beside it, where PATH has it."""
+    """The plan of one small package; micromamba's dry runs beside it, where PATH has it."""
     python = python_channel(workshop.root / "python")
     write_channel(root / "channel", records)
     prefix = conda_environment(root / "conda", channels=[python.url], cache=root / "conda-cache")
     environment = from_prefix(prefix)
     micromamba = shutil.which("micromamba")
-    names = ("plan, nothing cached", "plan, index on the disk", "second plan", *(["micromamba"] if micromamba else []))
+    peers = ("micromamba, nothing cached", "micromamba, index on the disk") if micromamba else ()
+    names = ("plan, nothing cached", "plan, index on the disk", "second plan", *peers)
     times: dict[str, list[float]] = {name: [] for name in names}
     with serve_files(root / "channel") as server:
         os.environ["CONDA_CHANNELS"] = f"{server.url},{python.url}"
         for _ in range(workshop.rounds):
-            for name in ("pkgs", "cache"):
+            for name in ("pkgs", "cache", "mamba"):
                 shutil.rmtree(root / name, ignore_errors=True)
             with PackageService(face="benchmark") as service:
                 times[names[0]].append(clock(lambda service=service: _plan(service, environment)))  # type: ignore[misc]
                 times[names[2]].append(clock(lambda service=service: _plan(service, environment)))  # type: ignore[misc]
             with PackageService(face="benchmark") as service:
                 times[names[1]].append(clock(lambda service=service: _plan(service, environment)))  # type: ignore[misc]
-            if micromamba:
-                options: list[str | Path] = [
-                    "-p",
-                    prefix,
-                    "-c",
-                    server.url,
-                    "-c",
-                    python.url,
-                    "--override-channels",
-                    "grow-0",
-                ]
-                command = [micromamba, "install", "-y", "--dry-run", *options]
-                times["micromamba"].append(clock_process(command, {"MAMBA_ROOT_PREFIX": str(root / "mamba")}))
+            for peer in peers:
+                times[peer].append(_dry_run(str(micromamba), root, prefix, (server.url, python.url)))
     return times
+
+
+def _dry_run(micromamba: str, root: Path, prefix: Path, channels: Sequence[str]) -> float:
+    options = [option for channel in channels for option in ("-c", channel)]
+    command = [micromamba, "install", "-y", "--dry-run", "-p", str(prefix), *options, "--override-channels", "grow-0"]
+    return clock_process(command, {"MAMBA_ROOT_PREFIX": str(root / "mamba")})
 
 
 def _plan(service: PackageService, environment: Environment) -> None:
