@@ -241,15 +241,17 @@ def clobber(context: Context, name: str, owner: Package, wanted: str = "") -> No
 
     ``wanted`` is the version it would bring, with its operator. That conda may bring it is said only where it can.
     """
+    way, note = "", None
     if not wanted:
-        way = f"%pkg update {owner.name} brings conda's newest"
+        way = f"%pkg update {owner.name} brings conda's newest; "
     elif _may_come_from_conda(context, f"{owner.name} {wanted}"):
-        way = f"let conda change it: %pkg install conda::{owner.name}{wanted}"
+        way = f"let conda change it: %pkg install conda::{owner.name}{wanted}; "
     else:
-        way = f"no channel has {owner.name} {wanted.lstrip('=')}"
+        note = f"no channel has {owner.name} {wanted.lstrip('=')}"
     return Notice(
         reference="clobbers-conda",
         message=f"{name} from PyPI would overwrite {owner.name} {owner.version}, which conda owns",
-        hint=f"{way}; --force accepts that conda loses track of it",
+        note=note,
+        hint=f"{way}--force accepts that conda loses track of it",
         packages=(name,),
     )

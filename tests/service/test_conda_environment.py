@@ -67,7 +67,8 @@ def test_a_pypi_package_that_would_replace_condas_is_blocked_and_says_how_to_for
         conda_user.type("install tb-clobber")
     assert caught.value.reference == "clobbers-conda"
     assert "tb-native" in caught.value.message
-    assert caught.value.hint == "no channel has tb-native 2.0; --force accepts that conda loses track of it"
+    assert caught.value.note == "no channel has tb-native 2.0"
+    assert caught.value.hint == "--force accepts that conda loses track of it"
     assert conda_user.tree() == before
 
 
