@@ -59,7 +59,7 @@ lab: $(BIN)/.ready-demo $(FRONT)  ## the same notebooks in JupyterLab, with the 
 
 browser: $(BIN)/.ready-browser $(FRONT)  ## run the tests in a real browser (Debian's chromium)
 	rm -rf .artefacts
-	$(BIN)/python -m pytest -n 3 --dist worksteal $(BROWSER)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(BROWSER)
 
 pictures: $(BIN)/.ready-browser $(FRONT)  ## take the README's pictures anew
 	JUPYTER_PKGMGR_PICTURES=docs/_static $(BIN)/python -m pytest tests/browser/test_pictures.py

@@ -252,7 +252,7 @@ def test_what_would_overwrite_a_conda_package_is_blocked(
     panel.install("tb-clobber")
     dialog = plan_dialog(page)
     expect(dialog).to_contain_text("tb-native", timeout=TIMEOUT)
-    expect(dialog).to_contain_text("Next:")
+    expect(dialog).to_contain_text("no channel has tb-native 2.0")
     expect(dialog.get_by_role("button", name="Apply")).to_have_count(0)
     shoot("plan-blocked")
     dialog.get_by_role("button", name="Back").click()
