@@ -48,12 +48,20 @@ FRONT_END = {"panel.ipynb": "widget/static/panel.js"}
 """What a notebook shows of the front end, which Node has to build first; it is left out where that isn't there."""
 FILES = ("legacy-stats/pyproject.toml", "legacy-stats/legacy_stats.py")
 """What lies beside the notebooks."""
-CHANNEL_CONTENT = ("humanize", "numpy", "rich", "termcolor", "ujson==5.10.0", "ujson>5.10.0")
+CHANNEL_CONTENT = (
+    "humanize",
+    "numpy",
+    "numpy<2; python_version < '3.13'",  # the last one of numpy 1 has no wheels for later ones
+    "rich",
+    "termcolor",
+    "ujson==5.10.0",
+    "ujson>5.10.0",
+)
 """What the notebooks take from the local channel; one requirement alone decides about a version."""
 SERVER_CONTENT = ("ipykernel", "jupyterlab>=4.4,<5", "pip>=25.1")
 """What is in the conda environment beside Python and the requirements of jupyter_pkgmgr."""
 REACHABLE_TIMEOUT = 5.0
-RECIPE = "2"
+RECIPE = "3"
 """Counted up when the local channel gets other content."""
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -149,7 +157,8 @@ class Demo:
         folder = self.root / "local-channel"
         ready = folder / f"ready-{RECIPE}"
         if not ready.is_file():
-            with _said(f"wheels of JupyterLab, {', '.join(CHANNEL_CONTENT)} from your package index"):
+            names = dict.fromkeys(Requirement(text).name for text in CHANNEL_CONTENT)
+            with _said(f"wheels of JupyterLab, {', '.join(names)} from your package index"):
                 wheels = self._download()
             with _said("a local conda channel: a relocatable Python from this interpreter, and packages from wheels"):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -158,9 +167,9 @@ class Demo:
                 except NotRelocatableError as error:
                     msg = f"{error}; try another Python ≥ 3.11, for example: make PYTHON=$(uv python find 3.12) demo"
                     raise DemoError(msg) from error
-                names = _conda_names(wheels)
+                conda_names = _conda_names(wheels)
                 for wheel in wheels:
-                    channel.add(conda_package(wheel, python=MINOR, names=names))
+                    channel.add(conda_package(wheel, python=MINOR, names=conda_names))
                 channel.index()
                 ready.touch()
         return Channel(folder)
