@@ -80,7 +80,9 @@ class Journal:
     boot: str = ""
     """The boot of the machine in which it began."""
     caches: tuple[str, ...] = ()
-    """The folders that have conda's packages unpacked."""
+    """The folders that have conda's packages unpacked, or will have them."""
+    caches_there: tuple[str, ...] = ()
+    """Those of them that were there when it began: one that isn't there any more had been emptied since."""
     inode: int = 0
     """Of the transaction's folder: in a copy of the environment it is another one."""
 

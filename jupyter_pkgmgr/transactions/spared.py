@@ -42,8 +42,8 @@ TEMPORARY = ".jupyter_pkgmgr-put-back"
 """The name of a file that is being put back."""
 _OF_UV = re.compile(r"\.tmp[A-Za-z0-9]{6}")
 """A temporary file or folder of uv's (Rust's ``tempfile``), which it makes beside what it installs."""
-_OF_RATTLER = re.compile(r"\.refprobe-[A-Za-z0-9]{6}")
-"""A folder on top of the prefix in which rattler tries for a moment whether files can share blocks."""
+_OF_RATTLER = re.compile(r"(\.refprobe-|conda-meta/prefix_record_)[A-Za-z0-9]{6}(/.*)?")
+"""A folder in which rattler tries for a moment whether files can share blocks, and a record that it writes."""
 _PARTS = frozenset(
     {"bin", "condabin", "conda-meta", "include", "lib", "lib64", "libexec", "sbin"}
     | {"DLLs", "Include", "Lib", "Library", "Scripts", "Tools", "compiler_compat", "shell"}
@@ -119,6 +119,16 @@ class Claims:
         return frozenset(found)
 
     @cached_property
+    def _folders_of_ours(self) -> frozenset[str]:
+        """Where those lie: rattler makes all folders of a package before it links the first file."""
+        found: set[str] = set()
+        for place in self._ours:
+            above = place
+            while (above := above.rpartition("/")[0]) and above not in found:
+                found.add(above)
+        return frozenset(found)
+
+    @cached_property
     def theirs(self) -> tuple[Installed, ...]:
         """The packages that somebody else has installed meanwhile."""
         changed = {key for change in self._journal.entry.changes for key in _keys(change)}
@@ -173,8 +183,8 @@ class Claims:
     def _unsure(self) -> bool:
         """Whether there is a package of the transaction whose files may lie anywhere."""
         # What isn't in conda's cache hasn't been linked, unless the cache has gone since; an undo needs none.
-        linked = self._journal.caches and not any(map(os.path.isdir, self._journal.caches))
-        if linked and not all(self._cached.values()):
+        gone = not all(map(os.path.isdir, self._journal.caches_there))
+        if gone and not all(self._cached.values()):
             return True
         # A wheel's data follows its list; but when the machine stopped, the list may be what was lost.
         listed = {found.name for found in self._mine if any(found.files(self._state))}
@@ -202,7 +212,7 @@ class Claims:
         parts = place.split("/")
         if (
             parts[-1] == TEMPORARY
-            or _OF_RATTLER.fullmatch(parts[0])
+            or _OF_RATTLER.fullmatch(place)
             or (parts[0] in _PARTS and any(map(_OF_UV.fullmatch, parts)))
         ):
             return True
@@ -273,6 +283,7 @@ class Claims:
     def _of_empty(self, place: str) -> _Whose:
         """Where anything counts as part of a package an empty folder does too, and there is nothing in it to lose."""
         ours = self._is_taken_for_a_part(place) or self._unsure or self._stands_in_the_way(place)
+        ours = ours or place in self._folders_of_ours
         return _Whose.OURS if ours or self._whose(place) is _Whose.OURS else _Whose.THEIRS
 
     def _stands_in_the_way(self, place: str) -> bool:

@@ -146,7 +146,7 @@ def _begin(
         undoes=undoes,
         fingerprint_before=plan.fingerprint,
     )
-    folder = state.of(entry.id)
+    folder, caches = state.of(entry.id), _caches(plan)
     try:
         _drop_unbegun(state)
         folder.mkdir(parents=True)
@@ -163,7 +163,8 @@ def _begin(
             base=state.base,
             roots=state.roots,
             boot=boot_id(),
-            caches=_caches(plan),
+            caches=caches,
+            caches_there=tuple(filter(os.path.isdir, caches)),
             inode=folder.stat().st_ino,
         )
         write_journal(state, journal, after=(folder / MANIFEST, folder / MANIFEST_CHANGES, *to_sync(folder)))

@@ -174,14 +174,16 @@ CHANGED = (
 
 
 @contextlib.contextmanager
-def change(environment: Environment) -> Iterator[None]:
+def change(
+    environment: Environment, changes: tuple[Change, ...] = CHANGED, ecosystem: Ecosystem = Ecosystem.PYPI
+) -> Iterator[None]:
     """A transaction around a block, which says what goes away."""
     plan = Plan(
         id="plan",
         request=Request(verb=Verb.UPDATE, specs=(), command="%pkg update old"),
         environment=environment,
         fingerprint="f",
-        steps=(Step(plan=EnginePlan(engine="test", engine_version="", ecosystem=Ecosystem.PYPI, changes=CHANGED)),),
+        steps=(Step(plan=EnginePlan(engine="test", engine_version="", ecosystem=ecosystem, changes=changes)),),
     )
     owner = Owner.here(face="test", command="%pkg update old")
     with (
@@ -206,11 +208,16 @@ def recovered(environment: Environment) -> list[str]:
     return [event.message for event in events]
 
 
-def killed_in(environment: Environment, work: Callable[[Path], None]) -> None:
+def killed_in(
+    environment: Environment,
+    work: Callable[[Path], None],
+    changes: tuple[Change, ...] = CHANGED,
+    ecosystem: Ecosystem = Ecosystem.PYPI,
+) -> None:
     """Let a child begin a transaction, do its work and die without a word."""
     child = os.fork()
     if child == 0:
-        with contextlib.suppress(BaseException), change(environment):
+        with contextlib.suppress(BaseException), change(environment, changes, ecosystem):
             work(environment.prefix)
             os._exit(9)
         os._exit(1)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_pkgmgr.model import Cancellation, Environment, ignore_events
+from jupyter_pkgmgr.model import Action, Cancellation, Change, Ecosystem, Environment, Package, ignore_events
 from jupyter_pkgmgr.model.errors import EnvironmentProblem, VerificationError
 from jupyter_pkgmgr.transactions import Owner, read_entries, recover
 from jupyter_pkgmgr.transactions.history import read_files
@@ -177,6 +177,66 @@ def test_what_pip_renamed_before_it_deletes_it_needs_no_keeping(environment: Env
     assert "moved" not in recovered(environment)[0]
     assert tree(environment.prefix) == before
     assert not state_of(environment).aside.exists()
+
+
+LINKED = Package(name="linked", version="1", build="0", ecosystem=Ecosystem.CONDA)
+
+
+def in_cache(cache: Path, *places: str) -> None:
+    """Unpack the package that a transaction is about to link."""
+    info = cache / "linked-1-0" / "info"
+    info.mkdir(parents=True)
+    (info / "paths.json").write_text(json.dumps({"paths": [{"_path": place} for place in places]}))
+
+
+def killed_in_linking(environment: Environment, work: Callable[[Path], None]) -> None:
+    killed_in(environment, work, (Change(action=Action.INSTALL, before=None, after=LINKED),), Ecosystem.CONDA)
+
+
+@pytest.fixture
+def cache(clean_settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where conda's packages are unpacked; it isn't there yet."""
+    monkeypatch.setenv("CONDA_PKGS_DIRS", str(tmp_path / "pkgs"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(clean_settings / "cache"))
+    return tmp_path / "pkgs"
+
+
+def test_folders_that_were_made_for_a_package_go_with_it(environment: Environment, cache: Path) -> None:
+    """Rattler makes all of them first, and writes a record under another name."""
+    in_cache(cache, "etc/linked/a.conf", "opt/linked/b", "bin/linked")
+    before = tree(environment.prefix)
+
+    def work(prefix: Path) -> None:
+        for name in ("etc/linked", "opt/linked"):
+            (prefix / name).mkdir(parents=True)
+        write_all(prefix, {"bin/linked": "", "conda-meta/prefix_record_ncRKBp": "{"})
+
+    killed_in_linking(environment, work)
+    assert "moved" not in recovered(environment)[0]
+    assert tree(environment.prefix) == before
+    assert not state_of(environment).aside.exists()
+
+
+def test_where_no_package_was_ever_fetched_nothing_else_is_taken_for_its_files(
+    environment: Environment, cache: Path
+) -> None:
+    killed_in_linking(environment, lambda prefix: write_all(prefix, OTHERS))
+    assert "moved" not in recovered(environment)[0]
+    for name, content in OTHERS.items():
+        assert (environment.prefix / name).read_text() == content
+    assert not cache.exists()
+
+
+def test_if_a_cache_has_gone_since_nobody_knows_what_was_linked(environment: Environment, cache: Path) -> None:
+    in_cache(cache, "share/linked/data")
+
+    def work(prefix: Path) -> None:
+        write_all(prefix, {"share/linked/data": "linked", "share/mine/notes": "mine"})
+        shutil.rmtree(cache)
+
+    killed_in_linking(environment, work)
+    assert "moved" in recovered(environment)[0]
+    assert aside(environment) == {"share/linked/data": "linked", "share/mine/notes": "mine"}
 
 
 def test_a_rollback_that_is_begun_again_overwrites_nothing_that_it_moved(
