@@ -186,9 +186,9 @@ def _share_blocks(source: int, target: int) -> bool:
 # --- putting back --------------------------------------------------------------------------------------------------
 
 
-def is_unchanged(state: State, transaction: Path, kept: Kept) -> bool:
-    """Whether what is at its place is still the very thing that was kept."""
-    path = state.path(kept.place)
+def is_unchanged(state: State, transaction: Path, kept: Kept, *, place: str | None = None) -> bool:
+    """Whether what is at its place, or at another one, is still the very thing that was kept."""
+    path = state.path(kept.place if place is None else place)
     try:
         found = os.lstat(path)
         if kept.target:

@@ -32,7 +32,7 @@ from .history import read_files
 from .journal import Journal, last_alive
 from .manifest import Manifest
 from .settling import is_from_another_boot
-from .snapshot import BEFORE, Snapshot
+from .snapshot import BEFORE, Kept, Snapshot, is_unchanged
 from .state import State
 from .verify import same_version
 
@@ -44,6 +44,10 @@ _OF_UV = re.compile(r"\.tmp[A-Za-z0-9]{6}")
 """A temporary file or folder of uv's (Rust's ``tempfile``), which it makes beside what it installs."""
 _OF_RATTLER = re.compile(r"(\.refprobe-|conda-meta/prefix_record_)[A-Za-z0-9]{6}(/.*)?")
 """A folder in which rattler tries for a moment whether files can share blocks, and a record that it writes."""
+_OF_CONDA = re.compile(r"\.condatmp(/[0-9a-f-]{36})?")
+"""A folder on top of the prefix in which conda prepares files, and a file in it."""
+_HELD = ".c~"
+"""How conda renames what it is about to delete, until the whole of its change is done."""
 _PARTS = frozenset(
     {"bin", "condabin", "conda-meta", "include", "lib", "lib64", "libexec", "sbin"}
     | {"DLLs", "Include", "Lib", "Library", "Scripts", "Tools", "compiler_compat", "shell"}
@@ -180,6 +184,10 @@ class Claims:
         return frozenset(filter(None, found))
 
     @cached_property
+    def _kept_at(self) -> dict[str, Kept]:
+        return {kept.place: kept for kept in self._snapshot.files}
+
+    @cached_property
     def _unsure(self) -> bool:
         """Whether there is a package of the transaction whose files may lie anywhere."""
         # What isn't in conda's cache hasn't been linked, unless the cache has gone since; an undo needs none.
@@ -213,10 +221,16 @@ class Claims:
         if (
             parts[-1] == TEMPORARY
             or _OF_RATTLER.fullmatch(place)
+            or _OF_CONDA.fullmatch(place)
+            or self._is_held(place)
             or (parts[0] in _PARTS and any(map(_OF_UV.fullmatch, parts)))
         ):
             return True
         return any(part.startswith("~") for part in parts) and _inode(self._state.path(place)) in self._kept
+
+    def _is_held(self, place: str) -> bool:
+        kept = self._kept_at.get(place.removesuffix(_HELD)) if place.endswith(_HELD) else None
+        return kept is not None and is_unchanged(self._state, self._state.of(self._journal.id), kept, place=place)
 
     def _is_taken_for_a_part(self, place: str) -> bool:
         return self._state.roots != ("",) or place.partition("/")[0] in _PARTS

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 from .disks import open_disk
 from .lab import open_lab
-from .scenes import BARE, OURS
+from .scenes import BARE, EXECUTABLES, OURS
 from .trials import Result, Trials
 
 
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def _kills(trials: Trials, arguments: argparse.Namespace, folder: Path) -> Iterator[Result]:
-    ours = arguments.tool or list(OURS)
+    ours = arguments.tool or [*OURS, *filter(shutil.which, EXECUTABLES)]
     if arguments.power:
         with open_disk(folder, megabytes=400) as disk:
             yield from _run(Trials(trials.lab.on(disk)), ours, arguments.power, arguments)
@@ -58,7 +58,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--bare", type=int, default=0, help="how many of each bare tool")
     parser.add_argument("--power", type=int, default=0, help="instead cut the power of so many disks (Linux, root)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    parser.add_argument("--tool", action="append", choices=list(OURS), help="only these of ours")
+    parser.add_argument("--tool", action="append", choices=[*OURS, *EXECUTABLES], help="only these of ours")
     parser.add_argument("--replay", nargs=2, metavar=("TOOL", "SEED"), help="repeat one trial")
     parser.add_argument("--folder", type=Path, help="where to work")
     parser.add_argument("--keep", type=Path, help="copy what failed trials left to this folder")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["BARE", "OURS", "Scene", "bare_command", "draw_scene"]
+__all__ = ["BARE", "EXECUTABLES", "OURS", "Scene", "bare_command", "draw_scene"]
 
 Versions = Mapping[str, tuple[str, ...]]
 
@@ -57,6 +57,8 @@ OURS = {
     "rattler+uv": _Tool(world="conda", versions=_MIXED, setups=_MIXED_SETUPS),
 }
 """What our transactions are tried over."""
+EXECUTABLES = dict.fromkeys(("conda", "mamba", "micromamba"), OURS["rattler"])
+"""The same over programs that have to be on PATH."""
 BARE = {
     "bare uv": OURS["uv"],
     "bare pip": OURS["pip"],
@@ -81,13 +83,13 @@ class Scene:
     @property
     def line(self) -> str:
         """As it is typed for us."""
-        engine = ("--engine", "pip") if self.tool == "pip" else ()
+        engine = ("--engine", self.tool) if self.tool in {"pip", *EXECUTABLES} else ()
         return " ".join((self.words[0], *engine, *self.words[1:]))
 
 
 def draw_scene(tool: str, rng: random.Random) -> Scene:
     """Any transaction that the state allows, each kind as likely as the others."""
-    parts = {**OURS, **BARE}[tool]
+    parts = {**OURS, **EXECUTABLES, **BARE}[tool]
     setup = rng.choice(parts.setups)
     installed = dict(spec.split("==") for spec in setup)
     absent = [name for name in parts.versions if name not in installed and f"pypi::{name}" not in installed]

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from .scenes import OURS
+from .scenes import EXECUTABLES, OURS
 from .trees import Entry
 from .trials import Reference, Trials, state_of
 
@@ -22,6 +22,15 @@ def test_a_killed_transaction_leaves_the_state_before_or_after(number: int, tria
     result = trials.run(tool, SEED * 10_000 + number)
     assert not result.failures, f"python -m tests.faults --replay {tool} {result.seed}\n{result}"
     assert result.state in {"before", "after"}
+
+
+@pytest.mark.parametrize(
+    "tool", [pytest.param(name, marks=pytest.mark.executable(name), id=name) for name in EXECUTABLES]
+)
+def test_over_the_executables_as_well(tool: str, trials: Trials) -> None:
+    for number in range(KILLS // 4):
+        result = trials.run(tool, SEED * 10_000 + number)
+        assert not result.failures, f"python -m tests.faults --replay {tool} {result.seed}\n{result}"
 
 
 def test_a_bare_tool_is_killed_the_same_way(trials: Trials) -> None:

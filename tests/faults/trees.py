@@ -16,6 +16,7 @@ from pathlib import Path
 __all__ = ["STATE", "Entry", "Tree", "differences", "read_tree", "same", "same_result", "stale_bytecode"]
 
 STATE = ".jupyter_pkgmgr"
+_SPECS = re.compile(r"(?<= specs: \[).*(?=\]$)", re.MULTILINE)
 ASIDE = frozenset({"__pycache__", STATE})
 """Folders that no comparison looks into: what importing leaves, and our own state."""
 UV_LOCK = ".lock"
@@ -64,7 +65,8 @@ def _entries(folder: Path, inside: str) -> Iterator[tuple[str, Entry]]:
 def _meaning(path: str, data: bytes) -> str:
     """What stays the same when the same is done again; empty where that is every byte."""
     if path == "conda-meta/history":
-        return re.sub(r"==> .* <==", "==> <==", data.decode(errors="replace"))
+        text = re.sub(r"==> .* <==", "==> <==", data.decode(errors="replace"))
+        return _SPECS.sub(lambda found: str(sorted(found.group().split(", "))), text)  # conda has them in a set
     if path.startswith("conda-meta/") and path.endswith(".json"):
         try:
             return json.dumps(_ordered(json.loads(data)), sort_keys=True)

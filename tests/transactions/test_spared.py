@@ -179,6 +179,24 @@ def test_what_pip_renamed_before_it_deletes_it_needs_no_keeping(environment: Env
     assert not state_of(environment).aside.exists()
 
 
+def test_what_conda_renamed_before_it_deletes_it_needs_no_keeping(environment: Environment) -> None:
+    """But a name alone proves nothing: an editor keeps the last version of ``x.c`` as ``x.c~``."""
+    before = tree(environment.prefix)
+
+    def work(prefix: Path) -> None:
+        for name in ("etc/old.conf", "share/dangling", f"{SITE}/old/Data.txt"):
+            (prefix / name).rename(prefix / f"{name}.c~")
+        record = next((prefix / "conda-meta").glob("*.json"))
+        shutil.copy2(record, f"{record}.c~")
+        write_all(prefix, {".condatmp/0b23b8c5-dffc-4d40-aee1-44434ffad83b": "conda's", "mine/x.c~": "mine"})
+
+    killed_in(environment, work)
+    assert "moved" not in recovered(environment)[0]
+    after = tree(environment.prefix)
+    assert [after.pop(name)[0] for name in ("mine", "mine/x.c~")] == ["folder", "file"]
+    assert after == before
+
+
 LINKED = Package(name="linked", version="1", build="0", ecosystem=Ecosystem.CONDA)
 
 
