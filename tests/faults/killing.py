@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["children", "gone", "kill_all", "send"]
+__all__ = ["children", "gone", "kill_all", "send", "stop"]
 
 
 def children(pid: int) -> list[int]:
@@ -49,9 +49,28 @@ def send(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
+def stop(pid: int, *, seconds: float = 60.0) -> None:
+    """Stop a process, and wait until it has: a thread of it may be starting another process at this moment."""
+    send(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + seconds
+    while not _stands_still(pid) and time.monotonic() < deadline:
+        time.sleep(0.0005)
+
+
+def _stands_still(pid: int) -> bool:
+    """Whether each thread is stopped or has ended."""
+    try:
+        if (tasks := Path(f"/proc/{pid}/task")).exists():
+            states = [_read(task / "stat").rpartition(")")[2].split() for task in tasks.iterdir()]
+            return all(state[0] in "TtZX" for state in states if state)
+        return psutil.Process(pid).status() in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}
+    except (OSError, psutil.NoSuchProcess):
+        return True
+
+
 def kill_all(pid: int) -> None:
     """End a process and all its descendants as if at once: it is stopped first, so that it starts no more."""
-    send(pid, signal.SIGSTOP)
+    stop(pid)
     for child in children(pid):
         send(child, signal.SIGKILL)
     send(pid, signal.SIGKILL)

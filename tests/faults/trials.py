@@ -18,7 +18,7 @@ from typing import Any
 
 from testbed.environments import tool as find_tool
 
-from .killing import children, gone, kill_all, send
+from .killing import children, gone, kill_all, send, stop
 from .lab import ROOT, Lab
 from .others import Others
 from .scenes import BARE, Scene, bare_command, draw_scene
@@ -258,7 +258,7 @@ class Trials:
         if kill.flushed:
             os.sync()
             _pause(run, kill.flushed)
-        send(run.process.pid, signal.SIGSTOP)  # what it does after the cut is never seen
+        stop(run.process.pid)  # what it does after the cut is never seen
         found = [run.process.pid, *children(run.process.pid)]
         self.lab.disk.cut()
         kill_all(run.process.pid)
@@ -406,7 +406,7 @@ def _strike(run: Run, kill: Kill, reference: Reference) -> list[int]:
     if kill.victim == "cancel":
         run.process.send_signal(signal.SIGINT)
         return []
-    send(run.process.pid, signal.SIGSTOP)
+    stop(run.process.pid)
     found = children(run.process.pid)
     send(run.process.pid, signal.SIGKILL)
     return found
