@@ -62,6 +62,16 @@ class Installed:
         else:
             yield from _of_distribution(self.place, path)
 
+    def is_whole(self, state: State) -> bool:
+        """Whether it has its list of files, and all that stands in it is there."""
+        path = Path(state.path(self.place))
+        if self.ecosystem is Ecosystem.CONDA:
+            listed: list[str] = [*record_files(path)]
+        else:
+            site = self.place.rpartition("/")[0]
+            listed = [_normal(site, row) for row in distribution_files(path)]
+        return bool(listed) and all(os.path.lexists(state.path(name_in_place(place))) for place in listed)
+
     def needs(self, state: State) -> Iterator[str]:
         """Its requirements, in its ecosystem's grammar."""
         path = Path(state.path(self.place))

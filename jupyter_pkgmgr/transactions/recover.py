@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from jupyter_pkgmgr.engines.guard import wait_for_worker
+from jupyter_pkgmgr.inventory import fingerprint
 from jupyter_pkgmgr.model import Cancellation, Environment, Event, EventKind, EventSink, Notice
 from jupyter_pkgmgr.model.errors import CancelledError, EnvironmentProblem, PkgError
 
+from .commit import commit
 from .history import Entry, Result
 from .journal import Journal, copy_of, is_ended, put_away, read_journal, seen_alive
 from .locks import Lock, Owner, prefix_lock
@@ -17,8 +19,11 @@ from .manifest import Manifest
 from .rollback import Restored, explained, rollback
 from .settling import has_reached_the_disk, is_from_another_boot, revoke, settle, settled
 from .snapshot import Snapshot
-from .spared import overtaken
+from .spared import is_finished, overtaken
 from .state import State, state_of
+
+FINISHED = "all of it is there, as its tool went on and finished it"
+"""What is said of a change whose engine outlived whoever began it."""
 
 __all__ = ["Recovered", "awaited_lock", "is_unfinished", "recover", "recover_locked"]
 
@@ -28,7 +33,8 @@ class Recovered:
     """An interrupted transaction that was taken back."""
 
     entry: Entry
-    restored: Restored
+    restored: Restored | None
+    """``None`` if it was committed instead: its engine had finished all of it by itself, long after."""
     revoked: bool = False
     """Whether it had been committed, and the machine then stopped too soon."""
 
@@ -36,6 +42,8 @@ class Recovered:
     def message(self) -> str:
         """What happened, in a sentence."""
         what = _described(self.entry)
+        if self.restored is None:
+            return f"{what} was interrupted, but {FINISHED}; %pkg undo takes it back"
         end = "was not on the disk yet when the machine stopped" if self.revoked else "was interrupted"
         return "; ".join((f"{what} {end}; everything is as it was before it", *self.restored.remarks))
 
@@ -136,28 +144,41 @@ def recover_locked(environment: Environment, *, events: EventSink) -> Recovered 
 def _interrupted(environment: Environment, state: State, journal: Journal) -> Recovered:
     """Take back a transaction that wasn't decided."""
     wait_for_worker(environment.prefix)
-    _check_not_overtaken(replace(state, roots=journal.roots), journal)
+    if (finished := _finished(environment, replace(state, roots=journal.roots), journal)) is not None:
+        return Recovered(entry=finished, restored=None)
     restored = rollback(
         state, journal, result=Result.RECOVERED, message="interrupted; the next use of the environment took it back"
     )
     return Recovered(entry=journal.entry, restored=restored)
 
 
-def _check_not_overtaken(state: State, journal: Journal) -> None:
-    """Refuse where going back would take away, or break, what others have done since the interruption."""
+def _finished(environment: Environment, state: State, journal: Journal) -> Entry | None:
+    """The entry of a transaction that isn't to be taken back any more, as all of it was done meanwhile.
+
+    Raises
+    ------
+    EnvironmentProblem
+        Where going back would take away, or break, what others have done since the interruption.
+    """
     folder = state.of(journal.id)
     manifest, snapshot = Manifest.load(folder), Snapshot.load(folder)
     if manifest is None or snapshot is None:
-        return  # the rollback says so
-    if lines := overtaken(state, journal, manifest, snapshot):
-        raise EnvironmentProblem(
-            f"{_described(journal.entry)} was interrupted, and others have changed the same packages since",
-            reference="overtaken",
-            context=lines,
-            note="nothing is touched: what is there may be half of it, and going back would undo theirs as well",
-            hint=f"to keep what is there: delete {state.journal}, then %pkg doctor; "
-            f"to go back to before it all the same: delete {copy_of(state, journal)}",
-        )
+        return None  # the rollback says so
+    lines = overtaken(state, journal, manifest, snapshot)
+    if not lines:
+        return None
+    if is_finished(state, journal, manifest):
+        entry = replace(journal.entry, message=FINISHED, fingerprint=fingerprint(environment))
+        commit(state, journal, manifest, snapshot, entry)
+        return entry
+    raise EnvironmentProblem(
+        f"{_described(journal.entry)} was interrupted, and others have changed the same packages since",
+        reference="overtaken",
+        context=lines,
+        note="nothing is touched: what is there may be half of it, and going back would undo theirs as well",
+        hint=f"to keep what is there: delete {state.journal}, then %pkg doctor; "
+        f"to go back to before it all the same: delete {copy_of(state, journal)}",
+    )
 
 
 def _described(entry: Entry) -> str:

@@ -36,7 +36,7 @@ from .snapshot import BEFORE, Kept, Snapshot, is_unchanged
 from .state import State
 from .verify import same_version
 
-__all__ = ["TEMPORARY", "Claims", "Division", "overtaken"]
+__all__ = ["TEMPORARY", "Claims", "Division", "is_finished", "overtaken"]
 
 TEMPORARY = ".jupyter_pkgmgr-put-back"
 """The name of a file that is being put back."""
@@ -356,6 +356,27 @@ def overtaken(state: State, journal: Journal, manifest: Manifest, snapshot: Snap
             if any(_is_left_without(package, need, change) for change in journal.entry.changes)
         ),
     )
+
+
+def is_finished(state: State, journal: Journal, manifest: Manifest) -> bool:
+    """Whether all that a transaction was to do has been done, by its engine or by somebody who wanted the same."""
+    there = list(installed_packages(Manifest.scan(state, known=manifest)))
+    last = {change.package.key: change for change in journal.entry.changes}
+    return bool(last) and all(_is_done(state, change, there) for change in last.values())
+
+
+def _is_done(state: State, change: Change, there: list[Installed]) -> bool:
+    of_that_name = [found for found in there if (found.ecosystem, found.name) == _key(change.package)]
+    if change.after is None:
+        return not of_that_name
+    return (
+        any(brings(change.after, found) and found.is_whole(state) for found in of_that_name) and len(of_that_name) == 1
+    )
+
+
+def _key(package: Package) -> tuple[Ecosystem, str]:
+    name = package.name if package.ecosystem is Ecosystem.CONDA else canonicalize_name(package.name)
+    return package.ecosystem, name
 
 
 def _installed_again(state: State, journal: Journal, later: Manifest, since: int) -> Iterator[str]:

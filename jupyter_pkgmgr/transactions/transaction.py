@@ -26,15 +26,15 @@ from jupyter_pkgmgr.environments import read_conda_settings
 from jupyter_pkgmgr.model import Cancellation, Ecosystem, Environment, EventSink, Notice, Plan
 from jupyter_pkgmgr.model.errors import CancelledError, PkgError
 
-from .history import ENTRY, Entry, FileChanges, Result, file_changes, prune
-from .journal import Journal, alive, finish, is_ended, put_away, write_journal
+from .commit import commit
+from .history import ENTRY, Entry, Result, prune
+from .journal import Journal, alive, is_ended, put_away, write_journal
 from .locks import Owner
 from .manifest import MANIFEST, MANIFEST_CHANGES, Manifest
 from .recover import awaited_lock, recover_locked
 from .rollback import Restored, explained, rollback
 from .settling import boot_id, settle
 from .snapshot import Snapshot, link_or_copy, remove_tree, take, to_sync
-from .spared import Claims
 from .state import State, new_id, state_of
 
 __all__ = ["Transaction", "hold", "transaction"]
@@ -197,24 +197,16 @@ def _caches(plan: Plan) -> tuple[str, ...]:
 
 
 def _commit(work: Transaction) -> None:
-    state, folder = work.state, work.state.of(work.id)
-    after = Manifest.scan(state, known=work.manifest)
-    added, _ = work.manifest.diff(after)
-    others = Claims(state, work.journal, work.manifest, after, added, work.snapshot).divide().left
-    changes = file_changes(state, folder, work.manifest, after, work.snapshot, others=others)
-    entry = replace(
-        work.journal.entry,
-        result=Result.COMMITTED,
-        seconds=work.seconds,
-        fingerprint=work.fingerprint,
-        snapshot_bytes=_room_of(work.snapshot, changes),
+    commit(
+        work.state,
+        work.journal,
+        work.manifest,
+        work.snapshot,
+        replace(work.journal.entry, seconds=work.seconds, fingerprint=work.fingerprint),
     )
-    finish(state, entry, changes)
     if not work.journal.boot:
         with _afterwards(work, "what was installed could not be brought to the disk at once"):
-            settle(state, work.journal)
-    with contextlib.suppress(OSError):  # it only saves time
-        after.save(state.folder)
+            settle(work.state, work.journal)
 
 
 @contextlib.contextmanager
@@ -225,12 +217,6 @@ def _afterwards(work: Transaction, what: str) -> Iterator[None]:
     except (OSError, PkgError) as error:
         reason = error.message if isinstance(error, PkgError) else error.strerror or str(error)
         work.warnings.append(Notice(reference="afterwards", message=f"{what}: {reason}"))
-
-
-def _room_of(snapshot: Snapshot, changes: FileChanges) -> int:
-    """What a snapshot takes on the disk: a link to a file that is still in its place takes nothing."""
-    gone = {*changes.replaced, *changes.removed}
-    return sum(kept.size for kept in snapshot.files if kept.place in gone)
 
 
 def _take_back(work: Transaction, error: BaseException) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_pkgmgr.inventory import fingerprint
 from jupyter_pkgmgr.model import Action, Cancellation, Change, Ecosystem, Environment, Package, ignore_events
 from jupyter_pkgmgr.model.errors import EnvironmentProblem, VerificationError
 from jupyter_pkgmgr.transactions import Owner, read_entries, recover
@@ -352,6 +353,43 @@ def test_going_back_over_what_others_have_done_is_for_them_to_decide(
         }
     else:
         assert (environment.prefix / SITE / "other-1.0.dist-info").exists()
+
+
+def all_of_it(prefix: Path) -> None:
+    """What the engine was to do."""
+    new_by_hand(prefix)
+    shutil.rmtree(prefix / SITE / "old-1.dist-info")
+    (prefix / SITE / "old/__init__.py").unlink()
+    write_all(prefix, {f"{SITE}/old/__init__.py": "VERSION = 2\n"})
+    install(prefix, "old", "2", "old/__init__.py")
+
+
+def test_what_an_engine_finished_long_after_its_caller_died_is_done(environment: Environment) -> None:
+    killed_in(environment, lambda _: None)
+    days_later(environment)
+    all_of_it(environment.prefix)
+    now = tree(environment.prefix)
+    (said,) = recovered(environment)
+    assert "was interrupted, but all of it is there" in said
+    assert tree(environment.prefix) == now
+    assert recovered(environment) == []
+    (entry,) = read_entries(environment)
+    assert (entry.committed, entry.has_snapshot, entry.fingerprint) == (True, True, fingerprint(environment))
+    files = read_files(state_of(environment).of(entry.id))
+    assert files is not None
+    assert f"{SITE}/old/__init__.py" in files.replaced
+    assert f"{SITE}/new/__init__.py" in files.added
+
+
+@pytest.mark.parametrize("missing", ["new/__init__.py", "new-1.dist-info/RECORD"])
+def test_what_is_not_whole_is_not_done(missing: str, environment: Environment) -> None:
+    killed_in(environment, lambda _: None)
+    days_later(environment)
+    all_of_it(environment.prefix)
+    (environment.prefix / SITE / missing).unlink()
+    with pytest.raises(EnvironmentProblem) as caught:
+        recovered(environment)
+    assert caught.value.reference == "overtaken"
 
 
 def test_whoever_waits_for_an_engine_knows_that_it_was_alive(environment: Environment) -> None:
