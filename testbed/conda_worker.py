@@ -1,7 +1,7 @@
-"""Creates a conda environment with py-rattler, in a process of its own that can end abruptly.
+"""Creates conda environments with py-rattler, in a process of its own that can end abruptly.
 
-``python -m testbed.conda_worker`` reads one JSON object from its standard input: ``channels``, ``specs``,
-``prefix`` and ``cache``. py-rattler can crash the interpreter at exit, hence ``os._exit``.
+``python -m testbed.conda_worker`` reads JSON objects, one a line: ``channels``, ``specs``, ``prefix`` and ``cache``.
+It answers each with a line: ``packages``, or ``error``. py-rattler can crash the interpreter at exit, hence ``os._exit``.
 """
 
 from __future__ import annotations
@@ -44,17 +44,20 @@ async def install(order: dict[str, Any]) -> list[str]:
     )
 
 
-def main() -> int:
-    """Do what standard input says, print the packages as JSON."""
+def answer(order: dict[str, Any]) -> dict[str, Any]:
+    """Do what an order says."""
     try:
-        print(json.dumps(asyncio.run(install(json.load(sys.stdin)))), flush=True)  # noqa: T201  its answer
+        return {"packages": asyncio.run(install(order))}
     except Exception:  # noqa: BLE001  told to the parent, which raises
-        traceback.print_exc()
-        return 1
-    return 0
+        return {"error": traceback.format_exc()}
+
+
+def main() -> None:
+    """Do what standard input says, line by line."""
+    for line in sys.stdin:
+        print(json.dumps(answer(json.loads(line))), flush=True)  # noqa: T201  its answer
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stderr.flush()
-    os._exit(code)
+    main()
+    os._exit(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -53,7 +55,7 @@ def conda_environment(
         MatchSpecs the user asked for.
     """
     order = {"channels": list(channels), "specs": list(specs), "prefix": str(prefix), "cache": str(cache)}
-    packages = json.loads(_run([sys.executable, "-m", "testbed.conda_worker"], stdin=json.dumps(order), cwd=_ROOT))
+    packages = _ask_conda_worker(order)
     lines = [
         f"==> {CREATED} <==",
         f"# cmd: {shlex.join(['conda', 'create', '--prefix', str(prefix), *specs])}",
@@ -68,6 +70,40 @@ def conda_environment(
 
 
 _ROOT = Path(__file__).parents[1]
+_conda_workers: list[subprocess.Popen[str]] = []
+_one_order = threading.Lock()
+
+
+def _ask_conda_worker(order: Mapping[str, object]) -> list[str]:
+    """Have it carried out by a process that stays: its start takes longer than to make an environment."""
+    with _one_order:
+        if not _conda_workers:
+            _conda_workers.append(_start_conda_worker())
+        process = _conda_workers[0]
+        assert process.stdin is not None  # noqa: S101  both are pipes
+        assert process.stdout is not None  # noqa: S101
+        process.stdin.write(f"{json.dumps(order)}\n")
+        process.stdin.flush()
+        answer = json.loads(process.stdout.readline() or '{"error": "the process has ended"}')
+    if "error" in answer:
+        msg = f"{order['prefix']} can't be made:\n{answer['error']}"
+        raise RuntimeError(msg)
+    packages: list[str] = answer["packages"]
+    return packages
+
+
+def _start_conda_worker() -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "testbed.conda_worker"]
+    process = subprocess.Popen(
+        command, cwd=_ROOT, env=_environ(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    atexit.register(_end, process)
+    return process
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
 
 
 def make_venv(path: Path, python: Path | str = sys.executable, *, pip: bool = False) -> Path:
@@ -148,12 +184,17 @@ def _starts(candidate: str, minor: str) -> Path | None:
     return Path(answer[1]) if done.returncode == 0 and answer[0] == minor else None
 
 
-def _run(argv: Sequence[str], *, stdin: str = "", cwd: Path | None = None) -> str:
-    """Run to the end, without the variables that would send a tool elsewhere."""
+def _environ() -> dict[str, str]:
+    """The process environment without the variables that would send a tool elsewhere."""
     env = {name: value for name, value in os.environ.items() if not _REDIRECTS.fullmatch(name)}
     if "UV_CACHE_DIR" in os.environ:
         env["UV_CACHE_DIR"] = os.environ["UV_CACHE_DIR"]
-    done = subprocess.run(argv, input=stdin, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    return env
+
+
+def _run(argv: Sequence[str]) -> str:
+    """Run to the end."""
+    done = subprocess.run(argv, env=_environ(), capture_output=True, text=True, check=False)
     if done.returncode:
         msg = f"{' '.join(argv)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
         raise RuntimeError(msg)

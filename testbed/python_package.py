@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from .channel import PLACEHOLDER, Channel, File, Link, PackageSource
 
 __all__ = ["Interpreter", "NotRelocatableError", "describe", "python_channel"]
 
-RECIPE = 1
+RECIPE = 2
 """Counted up when this module makes other packages from the same interpreter."""
 _LEFT_OUT = {
     "__pycache__",
@@ -133,6 +134,7 @@ def _source(interpreter: Interpreter, scratch: Path) -> PackageSource:
     }
     for path, name in _files(interpreter.stdlib):
         files[f"{home}/{name}"] = _library_file(path, interpreter)
+    files |= {f"{home}/{name}": File(path) for name, path in _compiled(interpreter, scratch)}
     files |= {f"{home}/{name}": data for name, data in _debian_files(interpreter).items()}
     if interpreter.platstdlib != interpreter.stdlib:
         for path, name in _files(interpreter.platstdlib / "lib-dynload"):
@@ -159,6 +161,23 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
             path = Path(current, name)
             if not _LEFT_OUT_FILES.fullmatch(name) and path.is_file():
                 yield path, path.relative_to(folder).as_posix()
+
+
+def _compiled(interpreter: Interpreter, scratch: Path) -> Iterator[tuple[str, Path]]:
+    """The standard library's bytecode, as conda's own package has it: else every new environment compiles it again.
+
+    Python doesn't look whether it fits (``unchecked-hash``, PEP 552): times of files aren't kept on the way here.
+    """
+    folder = scratch / "lib"
+    for path, name in _files(interpreter.stdlib):
+        if name.endswith(".py"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / name)
+    options = ["--invalidation-mode", "unchecked-hash", "-q", "-s", str(folder)]
+    command = [str(interpreter.executable), "-I", "-m", "compileall", *options, str(folder)]
+    subprocess.run(command, check=False, capture_output=True)  # lib2to3 has files that aren't to be compiled
+    for path in folder.rglob("*.pyc"):
+        yield path.relative_to(folder).as_posix(), path
 
 
 def _library_file(path: Path, interpreter: Interpreter) -> File:
