@@ -167,7 +167,7 @@ def files(workshop: Workshop, root: Path, count: int) -> dict[str, list[float]]:
 def kernels(workshop: Workshop, root: Path, count: int) -> dict[str, list[float]]:
     """Kernels of one environment, started over REST and attached, and what REST takes to answer then."""
     python = make_venv(root / "env0")
-    uv_install(python, "ipykernel", index_url=workshop.index_url)
+    uv_install(python, "ipykernel", index_url=workshop.index_url, cache=workshop.downloads)
     kernelspec(root / "data", "env0", python, extra=QUIET)
     with LiveServer(root) as server:
         server.start()

@@ -87,7 +87,7 @@ def in_a_venv(workshop: Workshop, root: Path) -> list[Comparison]:
     """A package that is there already, and a small wheel."""
     fill_index(root / "index")
     python = make_venv(root / "venv", pip=True)
-    uv_install(python, "ipykernel", index_url=workshop.index_url)
+    uv_install(python, "ipykernel", index_url=workshop.index_url, cache=workshop.downloads)
     uv_install(python, "six", find_links=root / "index")
     with serve(root / "index", latency=LATENCY) as server:
         server.max_age = MAX_AGE
@@ -134,7 +134,7 @@ def in_a_conda_environment(workshop: Workshop, root: Path) -> list[Comparison]:
     channel = fill_channel(Channel(root / "channel").include(python_channel(root / "python")))
     prefix = conda_environment(root / "conda", channels=[channel.url], cache=root / "conda-cache")
     python = prefix / "bin" / "python"
-    uv_install(python, "ipykernel", index_url=workshop.index_url)
+    uv_install(python, "ipykernel", index_url=workshop.index_url, cache=workshop.downloads)
     with serve_files(root / "channel") as server:
         os.environ.update(CONDA_CHANNELS=server.url, MAMBA_ROOT_PREFIX=str(root / "mamba"))
         with kernel(python, {}) as running:

@@ -67,6 +67,11 @@ class Workshop:
     index_url: str = field(default_factory=lambda: read_index_settings(None).index_url)
     """The user's package index, from which ipykernel comes."""
 
+    @property
+    def downloads(self) -> Path:
+        """uv's cache for what isn't measured."""
+        return self.root / "downloads"
+
     @contextmanager
     def isolated(self, name: str) -> Iterator[Path]:
         """A folder of its own, and a process environment without the user's settings of pip, uv and conda."""

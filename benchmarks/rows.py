@@ -61,7 +61,7 @@ def kills(workshop: Workshop, _root: Path) -> list[Comparison]:
 def attaching(workshop: Workshop, root: Path) -> list[Comparison]:
     """What a kernel of the running interpreter's minor measures of itself."""
     python = make_venv(root / "venv")
-    uv_install(python, "ipykernel", index_url=workshop.index_url)
+    uv_install(python, "ipykernel", index_url=workshop.index_url, cache=workshop.downloads)
     kernelspec(root, "measured", python, extra=QUIET)
     costs = [attach.measure(root, "measured", compiling=False) for _ in range(workshop.rounds + 1)][1:]
     foreign = {name for cost in costs for name in cost.modules if name.partition(".")[0] != "jupyter_pkgmgr"}

@@ -1,7 +1,8 @@
 """Creates conda environments with py-rattler, in a process of its own that can end abruptly.
 
 ``python -m testbed.conda_worker`` reads JSON objects, one a line: ``channels``, ``specs``, ``prefix`` and ``cache``.
-It answers each with a line: ``packages``, or ``error``. py-rattler can crash the interpreter at exit, hence ``os._exit``.
+Each is answered by a line: ``packages``, or ``error``. py-rattler can crash the interpreter at exit, hence
+``os._exit``.
 """
 
 from __future__ import annotations

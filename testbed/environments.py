@@ -14,10 +14,15 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
 
 __all__ = [
     "available_interpreters",
     "conda_environment",
+    "copy_venv",
+    "kernel_venv",
     "kernelspec",
     "make_venv",
     "tool",
@@ -131,6 +136,32 @@ def uv_install(
     cached = ["--cache-dir", str(cache)] if cache else ["--no-cache"]
     command = [tool("uv"), "pip", "install", "--quiet", "--no-config", *cached, *index, "--python", str(python)]
     _run([*command, *(str(requirement) for requirement in requirements)])
+
+
+def copy_venv(template: Path, target: Path) -> Path:
+    """Copy a venv and return the copy's interpreter: nearly for nothing, and with its compiled modules.
+
+    The files are hard links, as tools replace files as a whole; only what names the venv's folder is written anew.
+    """
+    subprocess.run(["cp", "-al", template, target], check=True)
+    for path in (path for path in (target / "bin").iterdir() if not path.is_symlink()):
+        content, mode = path.read_bytes(), path.stat().st_mode
+        path.unlink()
+        path.write_bytes(content.replace(os.fsencode(template), os.fsencode(target)))
+        path.chmod(mode)
+    return target / "bin" / "python"
+
+
+def kernel_venv(path: Path, *requirements: str, python: Path | str = sys.executable, **source: Any) -> Path:
+    """Make a venv with ipykernel that others are copied from, once for all processes; ``source`` as for uv."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        if not Path(f"{path}.ready").exists():
+            made = make_venv(path, python)
+            uv_install(made, *(requirements or ("ipykernel",)), **source)
+            _run([str(made), "-m", "ipykernel_launcher", "--version"])  # which compiles what a kernel loads
+            Path(f"{path}.ready").touch()
+    return path
 
 
 def kernelspec(  # noqa: PLR0913  a kernelspec has that many parts

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 import jupyter_pkgmgr
-from testbed.environments import kernelspec, make_venv, uv_install
+from testbed.environments import copy_venv, kernel_venv, kernelspec, uv_install
 from testbed.index import Server, serve
 from testbed.wheels import WheelSource, closure, repack, write_wheel
 
@@ -89,6 +89,12 @@ def kernel_wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def template(testbed: Path, kernel_wheels: Path) -> Path:
+    """A venv with ipykernel, to be copied: to make one and to compile what a kernel loads takes seconds."""
+    return kernel_venv(testbed / "kernels" / "browser", find_links=kernel_wheels)
+
+
+@pytest.fixture(scope="session")
 def own_index(tmp_path_factory: pytest.TempPathFactory, index_folder: Path) -> Iterator[Server]:
     """The index of the ``jupyter`` server alone."""
     folder = tmp_path_factory.mktemp("index")
@@ -111,14 +117,13 @@ def index(own_index: Server) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def jupyter_server(
-    tmp_path_factory: pytest.TempPathFactory, kernel_wheels: Path, own_index: Server
+    tmp_path_factory: pytest.TempPathFactory, template: Path, own_index: Server
 ) -> Iterator[Jupyter]:
     """One server for all tests of a worker. Its kernels see the local index and nothing of this machine's settings."""
     if not (EXTENSION / "package.json").is_file():
         pytest.skip("the front end isn't built: make front")
     folder = tmp_path_factory.mktemp("jupyter")
-    python = make_venv(folder / "venv")
-    uv_install(python, "ipykernel", find_links=kernel_wheels)
+    python = copy_venv(template, folder / "venv")
     startup = Path(jupyter_pkgmgr.__file__).parent / "kernel" / "startup.py"
     options = [f"--InteractiveShellApp.exec_files={[str(startup)]!r}"]
     environ = {
@@ -143,15 +148,15 @@ def jupyter(jupyter_server: Jupyter) -> Iterator[Jupyter]:
 
 @pytest.fixture
 def new_kernel(
-    jupyter: Jupyter, kernel_wheels: Path, own_index: Server, tmp_path_factory: pytest.TempPathFactory
+    jupyter: Jupyter, template: Path, own_index: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., str]:
     """Make a kernel in a new venv of the given name, with packages of the index; returns the kernel's name."""
 
     def make(name: str, *requirements: str) -> str:
-        python = make_venv(jupyter.folder / "venvs" / name)
-        cache = tmp_path_factory.getbasetemp() / "uv-cache"
-        uv_install(python, "ipykernel", find_links=kernel_wheels, cache=cache)
+        (jupyter.folder / "venvs").mkdir(exist_ok=True)
+        python = copy_venv(template, jupyter.folder / "venvs" / name)
         if requirements:
+            cache = tmp_path_factory.getbasetemp() / "uv-cache"
             uv_install(python, *requirements, index_url=own_index.index_url, cache=cache)
         kernelspec(jupyter.folder / "data", name, python, display_name=f"Kernel {name}")
         return name

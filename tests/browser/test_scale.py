@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from testbed.environments import kernelspec, make_venv, uv_install
+from testbed.environments import copy_venv, kernelspec
 from testbed.index import serve
 
 from .conftest import EXTENSION
@@ -66,12 +66,11 @@ def fill_site_packages(python: Path, packages: list[str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory, kernel_wheels: Path, index_folder: Path) -> Iterator[Jupyter]:
+def large(tmp_path_factory: pytest.TempPathFactory, template: Path, index_folder: Path) -> Iterator[Jupyter]:
     """A server whose kernel lives among 5,000 packages and sees an index of 35,000 names."""
     folder = tmp_path_factory.mktemp("large")
     all_names = names(NAMES)
-    python = make_venv(folder / "venv")
-    uv_install(python, "ipykernel", find_links=kernel_wheels)
+    python = copy_venv(template, folder / "venv")
     fill_site_packages(python, all_names[:PACKAGES])
     kernelspec(folder / "data", KERNEL, python, display_name="A large venv")
     with serve(index_folder, listed=all_names) as index:

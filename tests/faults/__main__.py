@@ -14,11 +14,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from .disks import open_disk
-from .lab import open_lab
+from .lab import Lab, open_lab, stock
 from .scenes import BARE, EXECUTABLES, OURS
 from .trials import Result, Trials
 
@@ -26,7 +27,7 @@ from .trials import Result, Trials
 def main() -> int:
     """Run the trials; 0 if none of ours failed."""
     arguments = _arguments()
-    with TemporaryDirectory(dir=arguments.folder, prefix="faults-") as folder, open_lab(Path(folder)) as lab:
+    with TemporaryDirectory(dir=arguments.folder, prefix="faults-") as folder, _lab(Path(folder)) as lab:
         trials = Trials(lab)
         results: list[Result] = []
         if arguments.replay:
@@ -40,6 +41,10 @@ def main() -> int:
                 results.extend(_kills(trials, arguments, Path(folder)))
             print(_table(results))
     return 1 if any(result.failures for result in results) else 0
+
+
+def _lab(folder: Path) -> AbstractContextManager[Lab]:
+    return open_lab(folder, stock(folder / "shelf", folder / "python"))
 
 
 def _kills(trials: Trials, arguments: argparse.Namespace, folder: Path) -> Iterator[Result]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from filelock import FileLock
+
 from testbed.channel import PLACEHOLDER, Channel, File, Link, PackageSource
 from testbed.content import MINOR, fill_channel, fill_index
 from testbed.environments import conda_environment, make_venv
@@ -23,7 +25,7 @@ from testbed.wheels import WheelSource, conda_package, write_wheel
 from .disks import Disk
 from .trees import STATE
 
-__all__ = ["ROOT", "Lab", "open_lab"]
+__all__ = ["ROOT", "Lab", "open_lab", "stock"]
 
 ROOT = Path(__file__).parents[2]
 LATENCY = 3.0
@@ -201,11 +203,19 @@ def _fill_channel(folder: Path, python: Path) -> None:
     channel.add(*(tool(version) for version in ("1.0", "2.0"))).index()
 
 
+def stock(folder: Path, python: Path) -> Path:
+    """Fill a folder with what labs serve, once for all processes; ``python`` is where interpreters are packed."""
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "ready").exists():
+            _fill_index(folder / "index")
+            _fill_channel(folder / "channel", python)
+            (folder / "ready").touch()
+    return folder
+
+
 @contextmanager
-def open_lab(folder: Path) -> Iterator[Lab]:
-    """Set up the servers and the caches; the folder must be empty."""
-    _fill_index(folder / "index")
-    _fill_channel(folder / "channel", folder / "python")
+def open_lab(folder: Path, shelf: Path) -> Iterator[Lab]:
+    """Set up the servers and the caches; the folder must be empty, the shelf stocked."""
     (folder / "home").mkdir()
-    with serve(folder / "index", latency=LATENCY) as index, serve_files(folder / "channel", latency=LATENCY) as channel:
+    with serve(shelf / "index", latency=LATENCY) as index, serve_files(shelf / "channel", latency=LATENCY) as channel:
         yield Lab(folder=folder, channel_url=channel.url, index_url=index.index_url)

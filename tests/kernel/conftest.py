@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,11 +14,13 @@ from typing import Any
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
-from uv import find_uv_bin
 
-from testbed.environments import available_interpreters
+from jupyter_pkgmgr.environments import read_index_settings
+from testbed.environments import available_interpreters, copy_venv, kernel_venv
 
 ROOT = Path(__file__).parents[2]
+INDEX = read_index_settings(None).index_url
+"""Where this machine gets its packages from, before a test hides its configuration."""
 StartKernel = Callable[..., "Kernel"]
 VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 PACKAGES: dict[str, tuple[str, ...]] = {
@@ -109,19 +110,28 @@ def interpreter(version: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def kernel_python(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    """A venv with ipykernel and six and nothing of ours, per version; each is made once in a session."""
+def kernel_template(testbed: Path) -> Callable[[str], Path]:
+    """A venv with ipykernel and six and nothing of ours, per version, to be copied; made once in a run."""
+
+    def make(version: str) -> Path:
+        packages = ("six==1.17.0", *PACKAGES.get(version, ("ipykernel",)))
+        python = interpreter(version.partition("-")[0])
+        source = {"index_url": INDEX, "cache": testbed / "uv-cache"}
+        return kernel_venv(testbed / "kernels" / version, *packages, python=python, **source)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def kernel_python(
+    kernel_template: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], str]:
+    """The interpreter of such a venv, per version; each is made once in a session."""
     made: dict[str, str] = {}
 
     def make(version: str) -> str:
         if version not in made:
-            folder = tmp_path_factory.mktemp("venv") / "env"
-            uv = [find_uv_bin(), "--quiet", "--no-config"]
-            subprocess.run([*uv, "venv", "--python", interpreter(version.partition("-")[0]), folder], check=True)
-            python = str(folder / "bin" / "python")
-            packages = PACKAGES.get(version, ("ipykernel",))
-            subprocess.run([*uv, "pip", "install", "--python", python, "six==1.17.0", *packages], check=True)
-            made[version] = python
+            made[version] = str(copy_venv(kernel_template(version), tmp_path_factory.mktemp("venv") / "env"))
         return made[version]
 
     return make

@@ -20,6 +20,8 @@ import psutil
 __all__ = ["TOKEN", "LiveServer", "free_port"]
 
 TOKEN = "a-token-for-tests"  # noqa: S105
+OTHERS = ("jupyter_lsp", "jupyter_server_terminals", "jupyterlab", "notebook", "notebook_shim")
+"""Extensions that may be installed beside ours: they take a third of a server's start."""
 START = 60.0
 """Seconds: this machine may have other things to do."""
 
@@ -67,6 +69,7 @@ class LiveServer:
             "--allow-root",
             "--ServerApp.port_retries=0",
             "--ServerApp.jpserver_extensions=jupyter_pkgmgr=True",
+            *(f"--ServerApp.jpserver_extensions={name}=False" for name in OTHERS),
             f"--IdentityProvider.token={TOKEN}",
             f"--PkgmgrExtension.data_dir={self.root / 'pkgmgr'}",
             f"--ServerApp.base_url={self.base}",

@@ -20,7 +20,7 @@ from jupyter_pkgmgr.server.kernels import Attachment
 from tests.kernel import conftest as kernels
 from tests.server.attach_lab import Notebook, Notebooks, until
 
-kernel_python = kernels.kernel_python
+kernel_python, kernel_template = kernels.kernel_python, kernels.kernel_template
 NAMESPACE = "sorted(name for name in globals() if not name.startswith('_i'))"
 TOPS = "sorted({name.partition('.')[0] for name in __import__('sys').modules})"
 HISTORY = "[entry[2] for entry in get_ipython().history_manager.get_range(raw=True)]"

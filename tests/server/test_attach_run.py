@@ -13,14 +13,14 @@ import pytest
 
 from jupyter_pkgmgr.kernel.display import MIME
 from jupyter_pkgmgr.server.extension import PkgmgrExtension
-from testbed.environments import kernelspec, make_venv, uv_install
+from testbed.environments import copy_venv, kernelspec, make_venv, uv_install
 from testbed.index import Server, serve
 from tests.kernel import conftest as kernels
 from tests.kernel.test_three_way import default_index
 from tests.server.attach_lab import Notebook, Notebooks, until
 from tests.server.conftest import Rest
 
-kernel_python = kernels.kernel_python
+kernel_python, kernel_template = kernels.kernel_python, kernels.kernel_template
 Add = Callable[[Path], None]
 
 
@@ -32,11 +32,9 @@ def add_ipykernel(tmp_path_factory: pytest.TempPathFactory) -> Add:
 
 
 @pytest.fixture
-def python(tmp_path: Path, add_ipykernel: Add) -> Path:
-    """A fresh venv with ipykernel and nothing of ours."""
-    made = make_venv(tmp_path / "venv")
-    add_ipykernel(made)
-    return made
+def python(kernel_template: Callable[[str], Path], tmp_path: Path) -> Path:
+    """A fresh venv with ipykernel and six and nothing of ours."""
+    return copy_venv(kernel_template(f"{sys.version_info[0]}.{sys.version_info[1]}"), tmp_path / "venv")
 
 
 async def ready(notebooks: Notebooks, python: Path, name: str = "mine") -> Notebook:
