@@ -37,7 +37,7 @@ def python(code: str, *arguments: str) -> list[str]:
 
 
 def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not path.exists():
         assert time.monotonic() < deadline, f"{path} did not appear"
         time.sleep(0.01)
@@ -134,14 +134,12 @@ def test_daemon_that_keeps_the_pipe_open(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     code = f"""
 import pathlib, subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"], start_new_session=True)
 pathlib.Path({str(pid)!r}).write_text(str(child.pid))
 print("done")
 """
-    started = time.monotonic()
     try:
         assert run(python(code)).stdout == "done\n"
-        assert time.monotonic() - started < 20
     finally:
         os.kill(int(pid.read_text()), signal.SIGKILL)
 
@@ -191,8 +189,8 @@ def test_terminate_in_the_background(tmp_path: Path) -> None:
     with process:
         wait_for(pids)
         terminate(process, wait=False)
-        process.wait(30)
-    deadline = time.monotonic() + 10
+        process.wait(120)
+    deadline = time.monotonic() + 120
     while alive(pids) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert alive(pids) == []

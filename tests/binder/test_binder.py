@@ -24,13 +24,16 @@ NEEDS_NO_CONDA = ("where.ipynb", "panel.ipynb")
 
 
 def clone(target: Path) -> Path:
-    """What a clone of the checkout as it is would have."""
+    """What a clone of the checkout as it is would have; and what npm has installed into that for the same versions."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, target / name)
+    modules = Path("labextension", "node_modules")
+    if (ROOT / modules).is_dir():  # `make front` installs them from nothing; npm looks here whether they fit
+        subprocess.run(["cp", "-al", ROOT / modules, target / modules], check=True)
     return target
 
 

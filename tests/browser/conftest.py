@@ -116,9 +116,7 @@ def index(own_index: Server) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def jupyter_server(
-    tmp_path_factory: pytest.TempPathFactory, template: Path, own_index: Server
-) -> Iterator[Jupyter]:
+def jupyter_server(tmp_path_factory: pytest.TempPathFactory, template: Path, own_index: Server) -> Iterator[Jupyter]:
     """One server for all tests of a worker. Its kernels see the local index and nothing of this machine's settings."""
     if not (EXTENSION / "package.json").is_file():
         pytest.skip("the front end isn't built: make front")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -65,6 +64,4 @@ def test_wait_ends_early() -> None:
     cancel = Cancellation()
     assert not cancel.wait(0.01)
     threading.Timer(0.05, cancel.cancel).start()
-    started = time.monotonic()
-    assert cancel.wait(30)
-    assert time.monotonic() - started < 20
+    assert cancel.wait(3600)

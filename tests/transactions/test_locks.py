@@ -28,6 +28,8 @@ from jupyter_pkgmgr.transactions import weak_locks
 from jupyter_pkgmgr.transactions.locks import STATE, Owner, cache_lock, prefix_lock
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 120.0
+"""Seconds after which what should come doesn't."""
 PRELUDE = """
     import os, subprocess, sys, time
     from pathlib import Path
@@ -143,7 +145,7 @@ class Waiter:
 
     def __exit__(self, *_: object) -> None:
         self.cancel.cancel()
-        self.thread.join(30)
+        self.thread.join(PATIENCE)
         assert not self.thread.is_alive()
 
 
@@ -173,7 +175,7 @@ def test_who_holds_it_is_written_beside_it_and_goes_with_it(environment: Environ
 
 def test_who_waits_is_told_once_who_holds_it_and_gets_it_then(environment: Environment) -> None:
     with holder(HOLD, environment.prefix) as process, Waiter(environment) as waiter:
-        assert waiter.told.wait(30)
+        assert waiter.told.wait(PATIENCE)
         time.sleep(0.5)  # several attempts
         assert not waiter.got.is_set()
         (event,) = waiter.events
@@ -185,17 +187,17 @@ def test_who_waits_is_told_once_who_holds_it_and_gets_it_then(environment: Envir
         assert str(environment.prefix) in event.message
         assert process.stdin is not None
         process.stdin.close()
-        assert waiter.got.wait(30)
+        assert waiter.got.wait(PATIENCE)
 
 
 def test_who_waits_is_told_when_the_holder_changes(environment: Environment) -> None:
     with prefix_lock(environment, Owner.here(command="one"), events=ignore_events, cancel=Cancellation()):
         said = environment.prefix / STATE / "lock.json"
         with Waiter(environment) as waiter:
-            assert waiter.told.wait(30)
+            assert waiter.told.wait(PATIENCE)
             waiter.told.clear()
             said.write_text(json.dumps(Owner.here(command="two").to_json()))
-            assert waiter.told.wait(30)
+            assert waiter.told.wait(PATIENCE)
     assert [event.message.split()[0] for event in waiter.events] == ["one", "two"]
 
 
@@ -212,7 +214,7 @@ def test_an_engine_that_outlives_its_killed_parent_keeps_the_lock(environment: E
         process.send_signal(signal.SIGKILL)
         process.wait()
         with Waiter(environment) as waiter:
-            assert waiter.told.wait(30)
+            assert waiter.told.wait(PATIENCE)
             told = re.fullmatch(
                 r"what install tb-alpha .*, killed\) left running .*: process (\d+)", waiter.events[0].message
             )
@@ -222,7 +224,7 @@ def test_an_engine_that_outlives_its_killed_parent_keeps_the_lock(environment: E
             assert not waiter.got.wait(0.5)
             assert process.stdin is not None
             process.stdin.close()  # the engine has inherited it, and ends
-            assert waiter.got.wait(30)
+            assert waiter.got.wait(PATIENCE)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there it is known whose a process was")
@@ -233,11 +235,11 @@ def test_an_engine_of_ours_that_outlives_its_killed_parent_is_ended(
     monkeypatch.setattr("jupyter_pkgmgr.process.TERMINATE_GRACE", 0.2)
     code = HOLD_WITH_STARTED_ENGINE.replace("IGNORE", ignore)
     with holder(code, environment.prefix) as process, Waiter(environment) as waiter:
-        assert waiter.told.wait(30)
+        assert waiter.told.wait(PATIENCE)
         assert not waiter.got.wait(0.5), "as long as its parent lives, it is left alone"
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert waiter.got.wait(30)
+        assert waiter.got.wait(PATIENCE)
         (said,) = [event.message for event in waiter.events if event.kind is EventKind.MESSAGE]
         assert re.fullmatch(r"process \d+, which was left running, is being ended: .*", said)
 
@@ -257,9 +259,9 @@ def test_what_an_engine_leaves_running_does_not_keep_the_lock_of_a_transaction_t
 
 def test_waiting_can_be_cancelled(environment: Environment) -> None:
     with holder(HOLD, environment.prefix), Waiter(environment) as waiter:
-        assert waiter.told.wait(30)
+        assert waiter.told.wait(PATIENCE)
         waiter.cancel.cancel()
-        waiter.thread.join(30)
+        waiter.thread.join(PATIENCE)
         assert isinstance(waiter.failure, CancelledError)
         assert waiter.failure.message == "stopped while waiting; nothing was changed"
         assert not waiter.got.is_set()
@@ -301,7 +303,7 @@ def test_threads_of_one_process_exclude_each_other(environment: Environment) -> 
 def test_ten_processes_lose_no_increment(environment: Environment) -> None:
     (environment.prefix / "counter").write_text("0")
     processes = [python(COUNT, environment.prefix) for _ in range(10)]
-    assert [process.wait(120) for process in processes] == [0] * 10
+    assert [process.wait(PATIENCE) for process in processes] == [0] * 10
     for process in processes:
         process.communicate()
     assert (environment.prefix / "counter").read_text() == "200"
@@ -315,7 +317,7 @@ def test_who_holds_it_may_be_garbage(environment: Environment, garbage: bytes) -
     with prefix_lock(environment, Owner.here(), events=ignore_events, cancel=Cancellation()):
         (environment.prefix / STATE / "lock.json").write_bytes(garbage)
         with Waiter(environment) as waiter:
-            assert waiter.told.wait(30)
+            assert waiter.told.wait(PATIENCE)
             assert waiter.events[0].message == f"something else changes the environment {environment.prefix}"
 
 
@@ -325,7 +327,7 @@ def test_a_command_of_many_lines_is_told_in_one(environment: Environment) -> Non
         prefix_lock(environment, owner, events=ignore_events, cancel=Cancellation()),
         Waiter(environment) as waiter,
     ):
-        assert waiter.told.wait(30)
+        assert waiter.told.wait(PATIENCE)
         assert waiter.events[0].message.startswith("install tb-alpha tb-beta (")
 
 
@@ -335,11 +337,11 @@ def test_the_folder_may_be_deleted_by_hand(environment: Environment) -> None:
         prefix_lock(environment, Owner.here(), events=ignore_events, cancel=Cancellation()),
         Waiter(environment) as waiter,
     ):
-        assert waiter.told.wait(30)
+        assert waiter.told.wait(PATIENCE)
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
-        assert waiter.got.wait(30)
+        assert waiter.got.wait(PATIENCE)
     take(environment)
 
 
@@ -483,7 +485,7 @@ def test_without_locks_a_file_takes_its_place_and_it_is_said(environment: Enviro
         assert [(event.kind, event.level) for event in events] == [(EventKind.MESSAGE, "warning")]
         assert "has no locks" in events[0].message
         with Waiter(environment) as waiter:
-            assert waiter.told.wait(30)
+            assert waiter.told.wait(PATIENCE)
             assert not waiter.got.wait(0.5)
     take(environment)
     assert [path.name for path in (environment.prefix / STATE).iterdir()] == ["lock"]
@@ -520,7 +522,7 @@ def test_without_locks_ten_processes_lose_no_increment(environment: Environment)
 def test_without_locks_a_killed_holder_is_followed(environment: Environment) -> None:
     with holder(NO_LOCKS + HOLD, environment.prefix) as process:
         with Waiter(environment) as waiter:
-            assert waiter.told.wait(30)
+            assert waiter.told.wait(PATIENCE)
             assert not waiter.got.wait(0.3)
         process.send_signal(signal.SIGKILL)  # and not reaped: it stays as a zombie
         take_soon(environment)
@@ -532,16 +534,16 @@ def test_without_locks_an_engine_that_outlives_its_parent_keeps_the_lock(environ
         process.send_signal(signal.SIGKILL)
         process.wait()
         with Waiter(environment) as waiter:
-            assert waiter.told.wait(30)
+            assert waiter.told.wait(PATIENCE)
             assert not waiter.got.wait(0.5)
             assert process.stdin is not None
             process.stdin.close()
-            assert waiter.got.wait(30)
+            assert waiter.got.wait(PATIENCE)
 
 
 def take_soon(environment: Environment) -> None:
     with Waiter(environment) as waiter:
-        assert waiter.got.wait(30)
+        assert waiter.got.wait(PATIENCE)
 
 
 @pytest.mark.usefixtures("no_locks")
@@ -571,11 +573,11 @@ def test_without_locks_a_dead_process_is_followed(environment: Environment, chan
 def test_without_locks_who_may_live_is_waited_for(environment: Environment, changed: dict[str, object]) -> None:
     held = leave_behind(environment, **changed)
     with Waiter(environment) as waiter:
-        assert waiter.told.wait(30)
+        assert waiter.told.wait(PATIENCE)
         assert not waiter.got.wait(0.5)
         assert str(held) in waiter.events[0].message
         held.unlink()  # as the message says
-        assert waiter.got.wait(30)
+        assert waiter.got.wait(PATIENCE)
 
 
 @pytest.mark.usefixtures("no_locks")
@@ -589,4 +591,4 @@ def test_without_locks_garbage_is_waited_for_no_longer_than_a_write_takes(
         assert not waiter.got.wait(0.3)
         long_ago = time.time() - 60
         os.utime(held, (long_ago, long_ago))
-        assert waiter.got.wait(30)
+        assert waiter.got.wait(PATIENCE)
