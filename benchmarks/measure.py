@@ -69,7 +69,7 @@ class Workshop:
 
     @property
     def downloads(self) -> Path:
-        """uv's cache for what isn't measured."""
+        """A cache of uv's for what isn't measured."""
         return self.root / "downloads"
 
     @contextmanager

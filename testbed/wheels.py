@@ -131,7 +131,7 @@ def _write(path: Path, files: Mapping[str, bytes], info: str) -> Path:
         for name, data in {**files, record: _record(files, record)}.items():
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.external_attr = (0o100755 if ".data/scripts/" in name else 0o100644) << 16
-            archive.writestr(entry, data, zipfile.ZIP_DEFLATED)
+            archive.writestr(entry, data, zipfile.ZIP_DEFLATED, 1)
     return path
 
 
