@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from testbed.channel import Channel
-from testbed.environments import available_interpreters, conda_environment, kernelspec, make_venv
+from testbed.environments import available_interpreters, conda_environment, copy_venv, kernelspec, make_venv
 
 
 def test_venvs_with_and_without_pip(tmp_path: Path) -> None:
@@ -16,6 +16,16 @@ def test_venvs_with_and_without_pip(tmp_path: Path) -> None:
         python = make_venv(tmp_path / f"venv-{pip}", pip=pip)
         done = subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False)
         assert (done.returncode == 0) is pip
+
+
+def test_a_copy_of_a_venv_is_one_of_its_own(tmp_path: Path) -> None:
+    template = make_venv(tmp_path / "one", pip=True)
+    python = copy_venv(tmp_path / "one", tmp_path / "two")
+    said = subprocess.check_output([python.with_name("pip"), "--version"], text=True)
+    assert str(tmp_path / "two" / "lib") in said
+    subprocess.run([python, "-m", "pip", "uninstall", "--quiet", "--yes", "pip"], check=True)
+    assert subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode
+    assert str(tmp_path / "one" / "lib") in subprocess.check_output([template, "-m", "pip", "--version"], text=True)
 
 
 @pytest.mark.parametrize("minor", available_interpreters())
