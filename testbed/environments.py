@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import base64
+import hashlib
 import json
 import os
 import re
@@ -141,15 +143,39 @@ def uv_install(
 def copy_venv(template: Path, target: Path) -> Path:
     """Copy a venv and return the copy's interpreter: nearly for nothing, and with its compiled modules.
 
-    The files are hard links, as tools replace files as a whole; only what names the venv's folder is written anew.
+    The files are hard links, as tools replace files as a whole; only what names the venv's folder is written anew,
+    and what was recorded of that.
     """
     subprocess.run(["cp", "-al", template, target], check=True)
+    recorded: dict[bytes, bytes] = {}
     for path in (path for path in (target / "bin").iterdir() if not path.is_symlink()):
-        content, mode = path.read_bytes(), path.stat().st_mode
-        path.unlink()
-        path.write_bytes(content.replace(os.fsencode(template), os.fsencode(target)))
-        path.chmod(mode)
+        content = path.read_bytes()
+        moved = content.replace(os.fsencode(template), os.fsencode(target))
+        _replace(path, moved)
+        recorded[_as_recorded(content)] = _as_recorded(moved)
+    for path in target.glob("lib/python*/site-packages/*.dist-info/RECORD"):
+        lines = path.read_bytes().splitlines(keepends=True)
+        _replace(path, b"".join(_with_fact(line, recorded) for line in lines))
     return target / "bin" / "python"
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file anew, so that its hard links stay as they are."""
+    mode = path.stat().st_mode
+    path.unlink()
+    path.write_bytes(content)
+    path.chmod(mode)
+
+
+def _as_recorded(content: bytes) -> bytes:
+    """A file's hash and size, as ``RECORD`` has them (PyPA, "Recording installed projects")."""
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=")
+    return b"sha256=%s,%d" % (digest, len(content))
+
+
+def _with_fact(line: bytes, recorded: Mapping[bytes, bytes]) -> bytes:
+    path, comma, fact = line.rstrip(b"\r\n").partition(b",")
+    return path + comma + recorded.get(fact, fact) + b"\n"
 
 
 def kernel_venv(path: Path, *requirements: str, python: Path | str = sys.executable, **source: Any) -> Path:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import subprocess
 import sys
@@ -23,6 +25,10 @@ def test_a_copy_of_a_venv_is_one_of_its_own(tmp_path: Path) -> None:
     python = copy_venv(tmp_path / "one", tmp_path / "two")
     said = subprocess.check_output([python.with_name("pip"), "--version"], text=True)
     assert str(tmp_path / "two" / "lib") in said
+    command = python.with_name("pip").read_bytes()
+    (record,) = (tmp_path / "two").glob("lib/python*/site-packages/pip-*.dist-info/RECORD")
+    digest = base64.urlsafe_b64encode(hashlib.sha256(command).digest()).rstrip(b"=")
+    assert b"bin/pip,sha256=%s,%d" % (digest, len(command)) in record.read_bytes()
     subprocess.run([python, "-m", "pip", "uninstall", "--quiet", "--yes", "pip"], check=True)
     assert subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode
     assert str(tmp_path / "one" / "lib") in subprocess.check_output([template, "-m", "pip", "--version"], text=True)
