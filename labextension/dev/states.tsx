@@ -181,7 +181,19 @@ const STATES: Record<string, Prepare> = {
   },
   absent: (model, server) => {
     server.absent = true;
-    return model.connect();
+    return model.session.connect();
+  },
+  hub: (model, server) => {
+    server.before = () => ({ status: 424 });
+    model.setTab('history');
+  },
+  proxy: (model, server) => {
+    server.before = ({ path }) => (path.endsWith('history') ? { status: 504 } : null);
+    model.setTab('history');
+  },
+  login: (model, server) => {
+    server.before = () => ({ status: 403 });
+    model.setTab('history');
   },
   refused: (model, server) => {
     server.world.packages = {};

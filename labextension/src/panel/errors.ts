@@ -6,13 +6,26 @@ export type ErrorKind =
   | 'refused'
   /** Nothing answers: no network, or no server. */
   | 'unreachable'
+  /** Whoever answers wants a login first. */
+  | 'stranger'
   /** A server answers, but not with our extension. */
   | 'absent'
   /** Our extension answers in a format that this panel doesn't know. */
-  | 'unknown-format';
+  | 'unknown-format'
+  /** Something on the way answered, and not with a document of ours. */
+  | 'foreign'
+  /** The panel itself stumbled. */
+  | 'unexpected';
+
+/** An error as it is kept: what there is to show, and where it came from. */
+export interface IFault extends IError {
+  kind: ErrorKind;
+  /** Of the HTTP response; 0 where there was none. */
+  status: number;
+}
 
 /** Anything that a request can end in, other than its answer. */
-export class ServiceError extends Error implements IError {
+export class ServiceError extends Error implements IFault {
   readonly kind: ErrorKind;
   readonly status: number;
   readonly reference: string;
@@ -39,12 +52,22 @@ export function isAbort(error: unknown): boolean {
   return (error as { name?: unknown } | null)?.name === 'AbortError';
 }
 
-/** Anything thrown, in the shape that can be shown. */
-export function asError(error: unknown): IError {
+/** Anything thrown, in the shape that can be kept. */
+export function asFault(error: unknown): IFault {
   if (error instanceof ServiceError) {
-    const { reference, message, context, note, hint, detail } = error;
-    return { reference, message, context, note, hint, detail };
+    const { kind, status, reference, message, context, note, hint, detail } = error;
+    return { kind, status, reference, message, context, note, hint, detail };
   }
   const message = error instanceof Error ? error.message : String(error);
-  return { reference: 'unexpected', message, context: [], note: null, hint: null, detail: null };
+  const kind = 'unexpected';
+  return {
+    kind,
+    status: 0,
+    reference: kind,
+    message,
+    context: [],
+    note: null,
+    hint: null,
+    detail: null
+  };
 }

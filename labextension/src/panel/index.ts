@@ -1,7 +1,7 @@
 /** The panel for any host: make a `PanelModel`, render `Panel` with it, tell the model what happens. */
 export { Panel } from './components/Panel';
 export * from './documents';
-export { ServiceError, asError, isAbort } from './errors';
+export { ServiceError, asFault, isAbort } from './errors';
 export type { ErrorKind } from './errors';
 export { followJob } from './follow';
 export type { IFollow } from './follow';

@@ -17,6 +17,7 @@ import type {
   JobState,
   PlanRequest
 } from './documents';
+import type { ErrorKind } from './errors';
 import { ServiceError, isAbort } from './errors';
 
 /** The version of the documents that this panel reads. */
@@ -238,8 +239,13 @@ function parameters(values: Record<string, string | number | null | undefined>):
   return text && `?${text}`;
 }
 
-/** No connection; proxies that reach no server; JupyterHub, whose server of this user has stopped (424). */
-const NOBODY = [0, 424, 502, 503, 504];
+/**
+ * No connection; JupyterHub, whose server of this user has stopped (424); proxies that reach no server, or wait for its
+ * answer in vain (52x: Cloudflare's).
+ */
+const NOBODY = [0, 424, 502, 503, 504, 520, 521, 522, 523, 524];
+/** Whoever answers doesn't know who asks. */
+const STRANGER = [401, 403, 511];
 
 interface IBody {
   schema?: number;
@@ -257,20 +263,22 @@ function read(response: ITransportResponse): unknown {
   if (body?.schema === SCHEMA && body.error) {
     throw new ServiceError('refused', body.error, status);
   }
-  if (typeof body?.schema === 'number') {
+  if (typeof body?.schema === 'number' && body.schema !== SCHEMA) {
     const message = `documents of version ${body.schema} came, version ${SCHEMA} is understood`;
     throw new ServiceError('unknown-format', { message }, status);
   }
-  if (status === 404) {
-    throw new ServiceError('absent', { message: body?.message ?? 'not found' }, status);
-  }
+  const message = body?.message ?? `status ${status}`;
+  throw new ServiceError(kindOf(status), { message }, status);
+}
+
+/** What a response without a document of ours means. */
+function kindOf(status: number): ErrorKind {
   if (NOBODY.includes(status)) {
-    throw new ServiceError('unreachable', { message: body?.message ?? `status ${status}` }, status);
+    return 'unreachable';
   }
-  if (status < 300) {
-    const message = 'a page came instead of an answer';
-    const hint = 'reload this page, and log in if you are asked to';
-    throw new ServiceError('refused', { message, hint }, status);
+  // A page instead of an answer is that of a login, to which the request was led.
+  if (status < 300 || STRANGER.includes(status)) {
+    return 'stranger';
   }
-  throw new ServiceError('refused', { message: body?.message ?? `status ${status}` }, status);
+  return status === 404 ? 'absent' : 'foreign';
 }

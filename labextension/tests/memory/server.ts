@@ -56,6 +56,8 @@ export class MemoryServer {
   readonly bodies: unknown[] = [];
   /** Nothing answers while this is set. */
   down = false;
+  /** What stands before the server, and answers in its place where this says something. */
+  before: (request: ITransportRequest) => Partial<ITransportResponse> | null = () => null;
   /** Whether there is an extension at all. */
   absent = false;
   planner: Planner = () => ({ ...unplanned });
@@ -78,6 +80,10 @@ export class MemoryServer {
     }
     if (this.absent) {
       return { status: 404, body: { message: 'Not Found', reason: null }, headers: {} };
+    }
+    const foreign = this.before(request);
+    if (foreign) {
+      return { status: 200, body: null, headers: {}, ...foreign };
     }
     const url = new URL(request.path, 'http://memory/');
     const parts = url.pathname.slice(1).split('/').map(decodeURIComponent);
@@ -321,14 +327,7 @@ export class MemoryServer {
 }
 
 /** A job that was stopped while it waited tells why it did nothing. */
-const cancelled: IError = {
-  reference: 'cancelled',
-  message: 'cancelled before it began',
-  context: [],
-  note: null,
-  hint: null,
-  detail: null
-};
+const cancelled = errorOf('cancelled before it began', 'cancelled');
 
 const unplanned: IPlan = {
   id: '',
@@ -357,8 +356,13 @@ function known(document: object | undefined, what: string): ITransportResponse {
   return document ? ok(document) : refused(404, `${what}-not-found`, `there is no such ${what}`);
 }
 
+/** What the server says of something that it can't do. */
+export function errorOf(message: string, reference = 'failed'): IError {
+  return { reference, message, context: [], note: null, hint: null, detail: null };
+}
+
 export function refused(status: number, reference: string, message: string): ITransportResponse {
-  const error = { reference, message, context: [], note: null, hint: null, detail: null };
+  const error = errorOf(message, reference);
   return { status, body: { schema: 1, error, message, reason: reference }, headers: {} };
 }
 

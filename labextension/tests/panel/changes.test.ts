@@ -1,12 +1,11 @@
 // @vitest-environment node
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { asError } from '../../src/panel/errors';
 import { PanelModel } from '../../src/panel/model';
 import { RestPackageService } from '../../src/panel/service';
 import { english } from '../../src/panel/translation';
 import { plan } from '../memory/plans';
-import { MemoryServer } from '../memory/server';
+import { MemoryServer, errorOf } from '../memory/server';
 import { analysis, makeWorld, teaching } from '../memory/world';
 
 let server: MemoryServer;
@@ -14,7 +13,7 @@ let model: PanelModel;
 const said: string[] = [];
 const quiet = { ...plan, review: { needed: false, reasons: [] } };
 const applied = { result: { changes: [], warnings: [], verdicts: {} } };
-const noSpace = asError(new Error('no space left'));
+const noSpace = errorOf('no space left');
 
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) {

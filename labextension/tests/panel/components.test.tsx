@@ -5,10 +5,9 @@ import { describe, expect, it, vi } from 'vitest';
 
 import { pendingChange } from '../../src/panel/cart';
 import { Button } from '../../src/panel/components/Button';
-import { asError } from '../../src/panel/errors';
 import { blocked, change, one, plan } from '../memory/plans';
 import type { MemoryServer } from '../memory/server';
-import { planOf } from '../memory/server';
+import { errorOf, planOf } from '../memory/server';
 import { analysis, hostile, manyRows } from '../memory/world';
 import { open } from './page';
 
@@ -135,7 +134,7 @@ describe('text of packages', () => {
 describe('a change that failed', () => {
   it('says why once, wherever one looks', async () => {
     const { user, server, model } = await open();
-    const error = asError(new Error('the disk is full'));
+    const error = errorOf('the disk is full');
     const said = () =>
       // to those who see it
       [...document.querySelectorAll('.jpkg-Note-message')].map(node => node.textContent);

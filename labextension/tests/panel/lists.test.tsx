@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 import { effect, pendingChange } from '../../src/panel/cart';
 import { hintHere } from '../../src/panel/hints';
-import { asError } from '../../src/panel/errors';
+import { errorOf } from '../memory/server';
 import { analysis } from '../memory/world';
 import { open } from './page';
 
@@ -97,7 +97,7 @@ describe('a hint', () => {
   it('that is a change can be planned at once', async () => {
     const { model, server, user } = await open();
     server.planner = () => ({
-      ...asError(new Error('there is no nump')),
+      ...errorOf('there is no nump'),
       hint: '%pkg install numpy'
     });
     await act(() => model.changes.request({ command: 'install nump' }, 'nump'));

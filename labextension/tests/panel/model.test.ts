@@ -2,11 +2,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import type { IChange, PlanRequest } from '../../src/panel/documents';
-import { asError } from '../../src/panel/errors';
 import { PanelModel } from '../../src/panel/model';
 import { RestPackageService } from '../../src/panel/service';
 import { english } from '../../src/panel/translation';
-import { MemoryServer } from '../memory/server';
+import { MemoryServer, errorOf } from '../memory/server';
 import { blocked, change, one, plan } from '../memory/plans';
 import { analysis, makeWorld, server as serverEnvironment, teaching } from '../memory/world';
 
@@ -559,7 +558,7 @@ describe('details, history and doctor', () => {
   });
 
   it('do not call an examination that failed a good one', async () => {
-    server.onJob = job => server.end(job.id, 'failed', { error: asError(new Error('no disk')) });
+    server.onJob = job => server.end(job.id, 'failed', { error: errorOf('no disk') });
     await model.doctor.examine(true);
     expect(model.doctor.state).toMatchObject({ phase: 'failed', error: { message: 'no disk' } });
     expect(model.announcer.state.text).not.toContain('problem');

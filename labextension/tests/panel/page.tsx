@@ -46,10 +46,12 @@ export async function open({ kernel = 'kernel-1', prepare, canRestart = true }: 
   const server = new MemoryServer(makeWorld());
   prepare?.(server);
   const restartKernel = vi.fn<(kernel: string) => Promise<boolean>>().mockResolvedValue(true);
+  const reload = vi.fn<() => void>();
   const model = new PanelModel({
     service: new RestPackageService(server.transport),
     trans: english,
-    findRestart: () => (canRestart ? restartKernel : null)
+    findRestart: () => (canRestart ? restartKernel : null),
+    reload
   });
   render(<Panel model={model} />);
   await act(async () => {
@@ -60,5 +62,5 @@ export async function open({ kernel = 'kernel-1', prepare, canRestart = true }: 
     const { loading, outdatedLoading } = model.packages.state;
     expect([loading, outdatedLoading]).not.toContain('loading');
   });
-  return { server, model, restartKernel, user: userEvent.setup() };
+  return { server, model, reload, restartKernel, user: userEvent.setup() };
 }

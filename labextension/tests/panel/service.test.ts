@@ -103,11 +103,11 @@ describe('errors', () => {
       { status: 404, body: { message: 'Not Found' } },
       { kind: 'absent' }
     ],
-    ['a page instead of a document', { status: 200, body: '<html>' }, { kind: 'refused' }],
+    ['a page instead of a document', { status: 200, body: '<html>' }, { kind: 'stranger' }],
     [
       'nobody logged in',
       { status: 403, body: { message: 'Forbidden' } },
-      { kind: 'refused', message: 'Forbidden' }
+      { kind: 'stranger', message: 'Forbidden' }
     ],
     ['a version of the future', { status: 200, body: { schema: 2 } }, { kind: 'unknown-format' }]
   ];

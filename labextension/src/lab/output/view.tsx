@@ -1,6 +1,8 @@
 import { useState } from 'react';
 
-import { asError } from '../../panel/errors';
+import type { IFault } from '../../panel/errors';
+import { asFault } from '../../panel/errors';
+import { explain } from '../../panel/explain';
 import { ACTIONS, SIGNS, actionCount, actionLabel, bytes } from '../../panel/format';
 import { asLists } from '../../panel/steps';
 import type { ITranslation } from '../../panel/translation';
@@ -227,7 +229,12 @@ function Progress({ part, actions, trans }: IProps<IProgressPart>) {
           {title} <span className="jpkg-Output-muted">{part.text}</span>
         </span>
         {actions.cancel && (
-          <Button label={trans.__('Cancel')} busy={trans.__('Cancelling…')} run={actions.cancel} />
+          <Button
+            trans={trans}
+            label={trans.__('Cancel')}
+            busy={trans.__('Cancelling…')}
+            run={actions.cancel}
+          />
         )}
       </div>
       <progress
@@ -249,6 +256,7 @@ function Verdict({ part, actions, trans }: IProps<IVerdictPart>) {
       <span className="jpkg-Output-text">{part.text}</span>
       {actions.restart && (
         <Button
+          trans={trans}
           label={trans.__('Restart kernel…')}
           busy={trans.__('Restarting…')}
           run={actions.restart}
@@ -265,6 +273,7 @@ function Hint({ part, actions, trans }: IProps<IHintPart>) {
       <span className="jpkg-Output-text">{part.text}</span>
       {actions.install && (
         <Button
+          trans={trans}
           label={trans.__('Install %1', part.package)}
           busy={trans.__('Installing…')}
           title={part.command}
@@ -295,7 +304,14 @@ function Failure({ part, trans }: Omit<IProps<IErrorPart>, 'actions'>) {
   );
 }
 
+/** What happened and what to do next, in one line; JupyterLab's own errors are as they are. */
+function sentence(fault: IFault, trans: ITranslation): string {
+  const { message, hint } = explain(fault, trans);
+  return fault.kind === 'unexpected' ? fault.message : [message, hint].filter(Boolean).join(': ');
+}
+
 interface IButtonProps {
+  trans: ITranslation;
   label: string;
   busy: string;
   run: () => Promise<void>;
@@ -304,7 +320,7 @@ interface IButtonProps {
 }
 
 /** A button that is off while what it began goes on; a `disabled` one would lose the focus. */
-function Button({ label, busy, run, title, primary = false }: IButtonProps) {
+function Button({ trans, label, busy, run, title, primary = false }: IButtonProps) {
   const [isBusy, setBusy] = useState(false);
   const [failure, setFailure] = useState('');
   const onClick = (): void => {
@@ -312,7 +328,7 @@ function Button({ label, busy, run, title, primary = false }: IButtonProps) {
       setBusy(true);
       setFailure('');
       run()
-        .catch((error: unknown) => setFailure(asError(error).message))
+        .catch((error: unknown) => setFailure(sentence(asFault(error), trans)))
         .finally(() => setBusy(false));
     }
   };

@@ -11,12 +11,19 @@ export function ActionBar() {
   const { changes, jobs, trans } = model;
   const { tab } = useStore(model);
   const { jobs: all } = useStore(jobs);
-  const { phase, error, outcome, cart, environment } = useStore(changes);
+  const { phase, error, failed, outcome, cart, environment } = useStore(changes);
   const isOnCard =
     tab === 'changes' && all.some(({ job }) => job.error === error && job.kind !== 'plan');
   return (
     <footer className="jpkg-Foot">
-      {error && !isOnCard && <ErrorNote error={error} told onDismiss={() => changes.dismiss()} />}
+      {error && !isOnCard && (
+        <ErrorNote
+          error={error}
+          told
+          onAgain={failed ? () => void changes.again() : undefined}
+          onDismiss={() => changes.dismiss()}
+        />
+      )}
       {outcome && (
         <Note tone="info" icon="check" onDismiss={() => changes.dismiss()}>
           {outcome}

@@ -1,36 +1,20 @@
+import type { IError } from '../documents';
 import type { IElsewhere } from '../model/changes';
 import { useStore } from '../store';
 import type { ITranslation } from '../translation';
 import { Button } from './Button';
 import { useModel } from './context';
-import { ErrorNote, Note } from './notes';
+import { ErrorNote, Hint, Note } from './notes';
 
 /** What has to be known whatever is shown below. */
 export function Banners() {
-  const { session, trans, inKernel } = useModel();
+  const { session, trans } = useModel();
   const { connection, error, kernel, chosen } = useStore(session);
   return (
     <div className="jpkg-Banners">
-      {connection === 'offline' && (
-        <Note
-          tone="warning"
-          icon="offline"
-          actions={<Button onClick={() => void session.connect()}>{trans.__('Try now')}</Button>}
-        >
-          {inKernel
-            ? trans.__(
-                'The kernel does not answer. If it was restarted, run this cell again for a new panel.'
-              )
-            : trans.__(
-                'The server does not answer. What is shown may be old; it is tried again and again.'
-              )}
-        </Note>
-      )}
+      {connection === 'offline' && error && <Offline error={error} />}
       {connection === 'ready' && error && (
-        <ErrorNote
-          error={error}
-          actions={<Button onClick={() => void session.refresh()}>{trans.__('Try again')}</Button>}
-        />
+        <ErrorNote error={error} onAgain={() => void session.refresh()} />
       )}
       {!chosen && kernel?.mismatch && <Note tone="warning">{kernel.mismatch}</Note>}
       {!chosen && kernel?.why && (
@@ -39,6 +23,34 @@ export function Banners() {
       {!chosen && <RestartNote />}
       <Elsewhere />
     </div>
+  );
+}
+
+/** Nothing answers: why, as far as anybody says, and what is done about it. */
+function Offline({ error }: { error: IError }) {
+  const model = useModel();
+  const { session, trans, inKernel } = model;
+  const { message, note, hint, remedy } = model.explain(error);
+  const goesOn = trans.__('What is shown may be old; it is tried again and again.');
+  return (
+    <Note
+      tone="warning"
+      icon="offline"
+      actions={
+        <>
+          {remedy === 'reload' && (
+            <Button kind="primary" onClick={model.reload}>
+              {trans.__('Reload this page')}
+            </Button>
+          )}
+          <Button onClick={() => void session.connect()}>{trans.__('Try now')}</Button>
+        </>
+      }
+    >
+      <p className="jpkg-Note-message">{message}</p>
+      {note && <p>{note}</p>}
+      {inKernel || remedy === 'reload' ? <Hint hint={hint} /> : <p>{goesOn}</p>}
+    </Note>
   );
 }
 
@@ -73,7 +85,8 @@ function RestartNote() {
 
 /** Changes that wait, go on or went wrong in environments that aren't shown: nobody forgets them. */
 function Elsewhere() {
-  const { changes, session, trans } = useModel();
+  const model = useModel();
+  const { changes, session, trans } = model;
   const { elsewhere } = useStore(changes);
   return (
     <>
@@ -87,19 +100,23 @@ function Elsewhere() {
             </Button>
           }
         >
-          {whatIs(one, trans)}
+          {one.error
+            ? trans.__('%1: %2', nameOf(one, trans), model.explain(one.error).message)
+            : whatIs(one, trans)}
         </Note>
       ))}
     </>
   );
 }
 
+function nameOf({ name }: IElsewhere, trans: ITranslation): string {
+  return name || trans.__('another environment');
+}
+
 /** What matters most of another environment. */
-function whatIs({ name, count, phase, title, error }: IElsewhere, trans: ITranslation): string {
-  const place = name || trans.__('another environment');
-  if (error) {
-    return trans.__('%1: %2', place, error.message);
-  }
+function whatIs(one: IElsewhere, trans: ITranslation): string {
+  const { count, phase, title } = one;
+  const place = nameOf(one, trans);
   switch (phase) {
     case 'review':
       return trans.__('%1: a plan waits for your decision', place);

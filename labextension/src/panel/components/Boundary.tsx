@@ -2,8 +2,7 @@ import type { ReactNode } from 'react';
 import { Component } from 'react';
 
 import type { IError } from '../documents';
-import { asError } from '../errors';
-import { Button } from './Button';
+import { asFault } from '../errors';
 import { ModelContext } from './context';
 import { ErrorNote } from './notes';
 
@@ -18,21 +17,12 @@ export class Boundary extends Component<{ children: ReactNode }, IBoundaryState>
   override state: IBoundaryState = { error: null };
 
   static getDerivedStateFromError(error: unknown): IBoundaryState {
-    return { error: asError(error) };
+    return { error: asFault(error) };
   }
 
   override render(): ReactNode {
     const { error } = this.state;
-    return error ? (
-      <ErrorNote
-        error={error}
-        actions={
-          <Button onClick={() => this.#again()}>{this.context?.trans.__('Try again')}</Button>
-        }
-      />
-    ) : (
-      this.props.children
-    );
+    return error ? <ErrorNote error={error} onAgain={() => this.#again()} /> : this.props.children;
   }
 
   #again(): void {

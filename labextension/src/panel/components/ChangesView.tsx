@@ -5,7 +5,7 @@ import { useStore } from '../store';
 import { Button } from './Button';
 import { useModel } from './context';
 import { JobCard } from './JobCard';
-import { Empty, ErrorNote } from './notes';
+import { Empty, ReadError } from './notes';
 import { Paged } from './Paged';
 
 /** What was collected, what runs, and what ran. */
@@ -13,15 +13,17 @@ export function ChangesView() {
   const { changes, jobs, session, trans } = useModel();
   const { cart } = useStore(changes);
   const { jobs: all, error } = useStore(jobs);
-  const { environment } = useStore(session);
+  const { environment, connection } = useStore(session);
   const shown = all.filter(({ job }) => job.environment === environment?.id && job.kind !== 'plan');
   return (
     <div className="jpkg-Scroll">
       {cart.length > 0 && <Cart cart={cart} />}
-      {error && (
-        <div className="jpkg-Pad">
-          <ErrorNote error={error} onDismiss={() => jobs.dismissError()} />
-        </div>
+      {error && (shown.length === 0 || connection !== 'offline') && (
+        <ReadError
+          error={error}
+          onAgain={() => void jobs.refresh()}
+          onDismiss={() => jobs.dismissError()}
+        />
       )}
       {shown.length > 0 && (
         <section aria-label={trans.__('Jobs')}>
@@ -31,7 +33,7 @@ export function ChangesView() {
           </Paged>
         </section>
       )}
-      {cart.length === 0 && shown.length === 0 && (
+      {cart.length === 0 && shown.length === 0 && !error && (
         <Empty icon="check" title={trans.__('No changes yet')}>
           {trans.__(
             'Add packages with + in the search, or updates and removals in the list of installed ones. They are applied together.'

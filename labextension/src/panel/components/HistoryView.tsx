@@ -5,7 +5,7 @@ import { useStore } from '../store';
 import { Button } from './Button';
 import { ChangeSummary } from './ChangeSummary';
 import { useModel } from './context';
-import { Empty, ErrorNote, Skeleton } from './notes';
+import { Empty, ReadError, Skeleton } from './notes';
 import { Paged } from './Paged';
 
 /** What was done to this environment, by whom, and the way back. */
@@ -13,12 +13,7 @@ export function HistoryView() {
   const { history, trans } = useModel();
   const { loading, error, entries } = useStore(history);
   if (loading === 'failed' && error) {
-    return (
-      <ErrorNote
-        error={error}
-        actions={<Button onClick={() => void history.refresh()}>{trans.__('Try again')}</Button>}
-      />
-    );
+    return <ReadError error={error} onAgain={() => void history.refresh()} />;
   }
   if (loading !== 'ready') {
     return <Skeleton rows={6} label={trans.__('Reading the history')} />;

@@ -7,7 +7,7 @@ import { Button } from './Button';
 import { OriginBadge } from './badges';
 import { useModel } from './context';
 import { Icon } from './icons';
-import { Empty, ErrorNote, Skeleton } from './notes';
+import { Empty, ReadError, Skeleton } from './notes';
 import { PackageDetail } from './PackageDetail';
 import { SearchBox } from './SearchBox';
 import { Split } from './Split';
@@ -21,16 +21,13 @@ const nameOf = ({ row }: IInstalled) => row.name;
 
 /** What is installed: filter, sort, one row for each package, and the details of one. */
 export function InstalledView() {
-  const { packages, details, trans } = useModel();
-  const { loading, error, all, visible, filter, show } = useStore(packages);
+  const { packages, session, details, trans } = useModel();
+  const { connection } = useStore(session);
+  const { loading, error, all, visible, filter, show, outdatedError } = useStore(packages);
+  const again = () => void packages.refresh();
   const { name, closed } = useStore(details);
   if (loading === 'failed' && error) {
-    return (
-      <ErrorNote
-        error={error}
-        actions={<Button onClick={() => void packages.refresh()}>{trans.__('Try again')}</Button>}
-      />
-    );
+    return <ReadError error={error} onAgain={again} />;
   }
   if (loading !== 'ready') {
     return <Skeleton rows={10} label={trans.__('Reading the installed packages')} />;
@@ -48,8 +45,11 @@ export function InstalledView() {
             />
             <Shows />
           </div>
+          {error && connection !== 'offline' && <ReadError error={error} onAgain={again} />}
           {visible.length > 0 ? (
             <InstalledGrid focusRequest={closed} />
+          ) : show === 'outdated' && outdatedError ? (
+            <ReadError error={outdatedError} onAgain={() => void packages.compare()} />
           ) : (
             <NothingVisible none={all.length === 0} filter={filter} show={show} />
           )}
@@ -251,7 +251,8 @@ function SortHeader({ by, label }: { by: SortBy; label: string }) {
 }
 
 function Shows() {
-  const { packages, trans } = useModel();
+  const model = useModel();
+  const { packages, trans } = model;
   const { show, counts, outdatedLoading, outdatedError } = useStore(packages);
   const shows: { id: Show; label: string }[] = [
     { id: 'all', label: trans.__('All') },
@@ -259,7 +260,7 @@ function Shows() {
     { id: 'outdated', label: trans.__('Outdated') },
     { id: 'problems', label: trans.__('Problems') }
   ];
-  const unknown = outdatedLoading === 'failed' ? (outdatedError?.message ?? '') : '';
+  const unknown = outdatedError ? model.explain(outdatedError).message : '';
   return (
     <div className="jpkg-Shows" role="group" aria-label={trans.__('Show')}>
       {shows.map(({ id, label }) => (
@@ -288,6 +289,10 @@ function Shows() {
 function NothingVisible({ none, filter, show }: { none: boolean; filter: string; show: Show }) {
   const model = useModel();
   const { packages, trans } = model;
+  const { outdatedLoading } = useStore(packages);
+  if (show === 'outdated' && outdatedLoading === 'loading') {
+    return <Skeleton rows={5} label={trans.__('Asking for newer versions')} />;
+  }
   if (none) {
     return (
       <Empty icon="environment" title={trans.__('Nothing is installed here yet')}>

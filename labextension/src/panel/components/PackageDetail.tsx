@@ -10,7 +10,7 @@ import { Button } from './Button';
 import { OriginBadge } from './badges';
 import { useModel } from './context';
 import { Icon } from './icons';
-import { ErrorNote, Note, Skeleton } from './notes';
+import { Note, ReadError, Skeleton } from './notes';
 import { PackageActions } from './PackageActions';
 
 /** Everything about one package, and what can be done with it. */
@@ -56,10 +56,7 @@ export function PackageDetail() {
         />
       </div>
       {loading === 'failed' && error && (
-        <ErrorNote
-          error={error}
-          actions={<Button onClick={() => void details.refresh()}>{trans.__('Try again')}</Button>}
-        />
+        <ReadError error={error} onAgain={() => void details.refresh()} />
       )}
       {!shown && loading === 'loading' && (
         <Skeleton rows={6} label={trans.__('Reading about %1', name)} />

@@ -7,7 +7,6 @@ import { ActionBar } from './ActionBar';
 import { Announcements } from './Announcements';
 import { Banners } from './Banners';
 import { Boundary } from './Boundary';
-import { Button } from './Button';
 import { ChangesView } from './ChangesView';
 import { Chooser } from './Chooser';
 import { ModelContext, useModel } from './context';
@@ -55,12 +54,7 @@ function Content() {
     return <NoServer />;
   }
   if (connection === 'failed' && error) {
-    return (
-      <ErrorNote
-        error={error}
-        actions={<Button onClick={() => void session.connect()}>{trans.__('Try again')}</Button>}
-      />
-    );
+    return <ErrorNote error={error} onAgain={() => void session.connect()} />;
   }
   const starting = connection === 'loading' || (kernelId !== null && !kernel && !error);
   if (starting && !environment) {

@@ -2,7 +2,7 @@ import type { IProblem } from '../documents';
 import { useStore } from '../store';
 import { Button } from './Button';
 import { useModel } from './context';
-import { Empty, ErrorNote, Hint, Note, Skeleton } from './notes';
+import { Empty, Hint, Note, ReadError, Skeleton } from './notes';
 import { Paged } from './Paged';
 
 /** What the inventory shows to be wrong, and what the doctor finds. */
@@ -26,11 +26,7 @@ export function ProblemsView() {
         </Button>
         {phase === 'running' && <span className="jpkg-Spinner" aria-hidden="true" />}
       </div>
-      {error && (
-        <div className="jpkg-Pad">
-          <ErrorNote error={error} />
-        </div>
-      )}
+      {error && <ReadError error={error} onAgain={() => void doctor.examine(files)} />}
       {phase === 'running' && <Skeleton rows={3} label={trans.__('Examining the environment')} />}
       {phase !== 'running' && problems.length > 0 && (
         <Paged

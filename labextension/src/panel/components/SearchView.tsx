@@ -6,7 +6,7 @@ import type { IFound } from '../model/search';
 import { useStore } from '../store';
 import { Button } from './Button';
 import { useModel } from './context';
-import { Empty, ErrorNote, Note, Skeleton } from './notes';
+import { Empty, Note, ReadError, Skeleton } from './notes';
 import { PackageDetail } from './PackageDetail';
 import { SearchBox } from './SearchBox';
 import { Split } from './Split';
@@ -106,7 +106,8 @@ function linesOf(request: PlanRequest): string[] {
 }
 
 function Results({ focusRequest }: { focusRequest: number }) {
-  const { search, details, trans } = useModel();
+  const { search, session, details, trans } = useModel();
+  const { connection } = useStore(session);
   const { found, count, understood, asking, names, size, error, notes } = useStore(search);
   const { name } = useStore(details);
   if (understood.kind === 'nothing') {
@@ -115,10 +116,8 @@ function Results({ focusRequest }: { focusRequest: number }) {
   const known = names === 'ready' ? count : found.length;
   return (
     <>
-      {error && (
-        <div className="jpkg-Pad">
-          <ErrorNote error={error} />
-        </div>
+      {error && (found.length === 0 || connection !== 'offline') && (
+        <ReadError error={error} onAgain={() => search.again()} />
       )}
       {notes.map((note, index) => (
         <div key={index} className="jpkg-Pad">

@@ -47,34 +47,62 @@ export function Note({ tone, children, actions, icon, onDismiss, alert }: INoteP
 
 interface IErrorNoteProps {
   error: IError;
-  actions?: ReactNode;
+  /** Do again what failed. */
+  onAgain?: () => void;
   onDismiss?: () => void;
   /** It was said when it happened. */
   told?: boolean;
 }
 
 /** An error with its facts, its reason, what to do next, and the long version on demand. */
-export function ErrorNote({ error, actions, onDismiss, told = false }: IErrorNoteProps) {
-  const { trans } = useModel();
+export function ErrorNote({ error, onAgain, onDismiss, told = false }: IErrorNoteProps) {
+  const model = useModel();
+  const { trans } = model;
+  const { message, context, note, hint, detail, remedy } = model.explain(error);
+  const actions = (remedy === 'reload' || onAgain) && (
+    <>
+      {remedy === 'reload' && (
+        <Button kind="primary" onClick={model.reload}>
+          {trans.__('Reload this page')}
+        </Button>
+      )}
+      {onAgain && <Button onClick={onAgain}>{trans.__('Try again')}</Button>}
+    </>
+  );
   return (
     <Note tone="error" actions={actions} onDismiss={onDismiss} alert={!told}>
-      <p className="jpkg-Note-message">{error.message}</p>
-      {error.context.length > 0 && (
+      <p className="jpkg-Note-message">{message}</p>
+      {context.length > 0 && (
         <ul className="jpkg-Note-facts">
-          {error.context.map((fact, index) => (
+          {context.map((fact, index) => (
             <li key={index}>{fact}</li>
           ))}
         </ul>
       )}
-      {error.note && <p>{error.note}</p>}
-      <Hint hint={error.hint} />
-      {error.detail && (
+      {note && <p>{note}</p>}
+      <Hint hint={hint} />
+      {detail && (
         <details>
           <summary>{trans.__('Details')}</summary>
-          <pre tabIndex={0}>{error.detail}</pre>
+          <pre tabIndex={0}>{detail}</pre>
         </details>
       )}
     </Note>
+  );
+}
+
+/** What could not be read. While nothing answers at all, the banner says so, once for all views. */
+export function ReadError(props: IErrorNoteProps) {
+  const { session, trans } = useModel();
+  const { connection } = useStore(session);
+  return connection === 'offline' ? (
+    <Empty icon="offline" title={trans.__('Not read yet')}>
+      {trans.__('It is read as soon as there is a connection again.')}
+    </Empty>
+  ) : (
+    <div className="jpkg-Pad">
+      <ErrorNote {...props} />
+    </div>
   );
 }
 

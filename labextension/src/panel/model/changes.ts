@@ -1,7 +1,7 @@
 import type { Cart, IPending } from '../cart';
 import { put, request as requestFor, take } from '../cart';
 import type { IError, IJob, IPlan, PlanRequest } from '../documents';
-import { asError, isAbort } from '../errors';
+import { asFault, isAbort } from '../errors';
 import { Store } from '../store';
 import type { IContext } from './context';
 import type { Jobs } from './jobs';
@@ -18,6 +18,8 @@ export interface IProceedings {
   /** The plan that waits for a decision. */
   plan: IPlan | null;
   error: IError | null;
+  /** What failed before anything was begun, so that it can be done again. */
+  failed: IWork | null;
   /** What has to be said at the end: nothing was to do, or what happened. */
   outcome: string;
 }
@@ -53,7 +55,7 @@ interface IKept {
 }
 
 /** What is to happen. */
-interface IWork {
+export interface IWork {
   environment: string;
   title: string;
   request: PlanRequest;
@@ -63,14 +65,14 @@ interface IWork {
 
 type Decision = 'apply' | 'back';
 
+const NOTHING_SAID = { error: null, failed: null, outcome: '' };
 const NOTHING: IProceedings = {
   cart: [],
   phase: 'idle',
   title: '',
   job: null,
   plan: null,
-  error: null,
-  outcome: ''
+  ...NOTHING_SAID
 };
 
 /**
@@ -165,6 +167,14 @@ export class Changes extends Store<IChangesState> {
     }
   }
 
+  /** Do what failed on its way to the server. */
+  async again(): Promise<void> {
+    const { failed } = this.state;
+    if (failed !== null) {
+      await this.#work(failed);
+    }
+  }
+
   /** What the user decided about the plan that is shown. */
   decide(decision: Decision): void {
     const { environment } = this.state;
@@ -192,7 +202,7 @@ export class Changes extends Store<IChangesState> {
 
   dismiss(): void {
     if (this.state.environment !== null) {
-      this.#put(this.state.environment, { error: null, outcome: '' });
+      this.#put(this.state.environment, { error: null, failed: null, outcome: '' });
     }
   }
 
@@ -205,16 +215,17 @@ export class Changes extends Store<IChangesState> {
     return kept.working;
   }
 
-  async #proceed({ environment, title, request, names }: IWork): Promise<void> {
+  async #proceed(work: IWork): Promise<void> {
+    const { environment, title, request, names } = work;
     try {
-      this.#put(environment, { title, phase: 'planning', error: null, outcome: '' });
+      this.#put(environment, { ...NOTHING_SAID, title, phase: 'planning' });
       if (await this.#apply(environment, request)) {
         const { cart } = this.#of(environment).proceedings;
         this.#put(environment, { cart: names.reduce<Cart>(take, cart) });
       }
     } catch (error) {
       if (!isAbort(error)) {
-        this.#failed(environment, error);
+        this.#broken(work, error);
       }
     } finally {
       this.#put(environment, { phase: 'idle', job: null, plan: null });
@@ -281,12 +292,27 @@ export class Changes extends Store<IChangesState> {
     return false;
   }
 
-  #failed(environment: string, error: unknown): void {
-    this.#context.noteLost(error);
-    const shown = isShown(error) ? error : asError(error);
+  /** A request got no answer of ours. One that was to begin the change may have done so. */
+  #broken(work: IWork, error: unknown): void {
+    const { trans } = this.#context;
+    const isLost = this.#context.noteLost(error);
+    const fault = asFault(error);
+    const { environment } = work;
+    if (this.#of(environment).proceedings.phase !== 'applying') {
+      this.#failed(environment, fault);
+      this.#put(environment, { failed: fault.kind === 'refused' ? null : work });
+    } else if (isLost) {
+      const hint = trans.__('look under Changes whether it began');
+      this.#failed(environment, { ...this.#context.explain(fault), hint });
+    } else {
+      this.#failed(environment, fault);
+    }
+  }
+
+  #failed(environment: string, error: IError): void {
     this.#of(environment).unseen = environment !== this.state.environment;
-    this.#put(environment, { error: shown });
-    this.#say(environment, shown.message, true);
+    this.#put(environment, { error });
+    this.#say(environment, this.#context.explain(error).message, true);
   }
 
   #end(environment: string, outcome: string): void {
@@ -354,10 +380,4 @@ function isNothing(plan: IPlan): boolean {
 /** Only what is more than what was asked for, or puts something at stake, is worth a question. */
 function needsDecision(plan: IPlan): boolean {
   return plan.review.needed || plan.blockers.length > 0;
-}
-
-function isShown(error: unknown): error is IError {
-  return (
-    !(error instanceof Error) && typeof error === 'object' && error !== null && 'reference' in error
-  );
 }

@@ -1,3 +1,5 @@
+import type { IError } from '../documents';
+import type { IExplained } from '../explain';
 import type { IPackageService } from '../service';
 import type { ITranslation } from '../translation';
 
@@ -7,8 +9,10 @@ export interface IContext {
   readonly trans: ITranslation;
   /** Tell it to those who don't see the screen. */
   say(text: string, urgent?: boolean): void;
-  /** Take note of an error that may be about the connection; returns whether it is. */
+  /** Take note of an error that may be about the connection; returns whether nothing answers. */
   noteLost(error: unknown): boolean;
+  /** What to say of an error. */
+  explain(error: IError): IExplained;
 }
 
 /** Something that is read from the server. */

@@ -1,5 +1,5 @@
 import type { Ecosystem, IDetails, IError, IVersions } from '../documents';
-import { asError } from '../errors';
+import { asFault } from '../errors';
 import { Store } from '../store';
 import type { IContext, Loadable } from './context';
 import { Latest } from './latest';
@@ -99,7 +99,7 @@ export class Details extends Store<IDetailsState> {
       } catch (error) {
         if (!signal.aborted) {
           this.#context.noteLost(error);
-          this.set({ loading: 'failed', error: asError(error) });
+          this.set({ loading: 'failed', error: asFault(error) });
         }
       }
     });

@@ -1,5 +1,5 @@
 import type { IError, IProblem } from '../documents';
-import { asError } from '../errors';
+import { asFault } from '../errors';
 import { Store } from '../store';
 import type { IContext } from './context';
 import type { Jobs } from './jobs';
@@ -54,7 +54,7 @@ export class Doctor extends Store<IDoctorState> {
       } catch (error) {
         if (!signal.aborted) {
           this.#context.noteLost(error);
-          this.set({ phase: 'failed', error: asError(error) });
+          this.set({ phase: 'failed', error: asFault(error) });
         }
       }
     });

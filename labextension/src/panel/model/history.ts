@@ -1,5 +1,5 @@
 import type { IEntry, IError } from '../documents';
-import { asError } from '../errors';
+import { asFault } from '../errors';
 import { Store } from '../store';
 import type { IContext, Loadable } from './context';
 import { Latest } from './latest';
@@ -40,7 +40,7 @@ export class History extends Store<IHistoryState> {
       } catch (error) {
         if (!signal.aborted) {
           this.#context.noteLost(error);
-          this.set({ loading: 'failed', error: asError(error) });
+          this.set({ loading: 'failed', error: asFault(error) });
         }
       }
     });

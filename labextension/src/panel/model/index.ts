@@ -1,5 +1,7 @@
 import { find, pendingChange } from '../cart';
-import type { IJob } from '../documents';
+import type { IError, IJob } from '../documents';
+import type { IExplained } from '../explain';
+import { explain } from '../explain';
 import type { IPackageService } from '../service';
 import { Store } from '../store';
 import type { ITranslation } from '../translation';
@@ -28,6 +30,8 @@ export interface IPanelOptions {
   findRestart?: () => Restart | null;
   /** Whether a kernel answers, not a server: where that begins anew, this panel is at its end. */
   inKernel?: boolean;
+  /** Loads the page anew. */
+  reload?: () => void;
   /** Milliseconds between looks for what others did, for hosts that hear no events; 0 turns it off. */
   poll?: number;
 }
@@ -46,6 +50,7 @@ export class PanelModel extends Store<IPanelState> {
   readonly announcer = new Announcer();
   readonly trans: ITranslation;
   readonly inKernel: boolean;
+  readonly reload: () => void;
   readonly session: Session;
   readonly packages: Packages;
   readonly details: Details;
@@ -58,7 +63,8 @@ export class PanelModel extends Store<IPanelState> {
   readonly #isSessionOurs: boolean;
   readonly #ends: (() => void)[] = [];
   #environment: string | null = null;
-  #wasOffline = false;
+  /** Whether the connection was there, and is not any more. */
+  #isGone = false;
   #isFollowing = false;
 
   constructor(options: IPanelOptions) {
@@ -69,16 +75,19 @@ export class PanelModel extends Store<IPanelState> {
       trans,
       findRestart = () => null,
       inKernel = false,
+      reload = () => window.location.reload(),
       poll = 0
     } = options;
     this.inKernel = inKernel;
+    this.reload = reload;
     this.trans = trans;
     this.#findRestart = findRestart;
     const context: IContext = {
       service,
       trans,
       say: (text, urgent) => this.announcer.say(text, urgent),
-      noteLost: error => this.session.noteLost(error)
+      noteLost: error => this.session.noteLost(error),
+      explain: error => this.explain(error)
     };
     this.#isSessionOurs = session === undefined;
     this.session = session ?? new Session(service);
@@ -93,6 +102,11 @@ export class PanelModel extends Store<IPanelState> {
       const timer = setInterval(() => this.#poll(), poll);
       this.#ends.push(() => clearInterval(timer));
     }
+  }
+
+  /** An error in words, with what to do next in this host. */
+  explain(error: IError): IExplained {
+    return explain(error, this.trans, this.inKernel);
   }
 
   get canRestart(): boolean {
@@ -203,18 +217,20 @@ export class PanelModel extends Store<IPanelState> {
   #followSession(): void {
     const environment = this.session.state.environment?.id ?? null;
     const { connection } = this.session.state;
-    const isBack = this.#wasOffline && connection === 'ready';
-    if (connection === 'offline' && !this.#wasOffline) {
+    const isBack = this.#isGone && connection === 'ready';
+    const isLost = !this.#isGone && connection === 'offline';
+    this.#isGone = connection !== 'ready' && connection !== 'loading';
+    if (isLost) {
       this.announcer.say(this.trans.__('The connection is lost'), true);
     } else if (isBack) {
       this.announcer.say(this.trans.__('Connected again'));
     }
-    this.#wasOffline = connection === 'offline';
     if (environment !== this.#environment) {
       this.#open(environment);
     } else if (isBack) {
       this.#refresh();
       void this.jobs.refresh();
+      this.search.again();
     }
   }
 

@@ -1,6 +1,6 @@
 import type { IApplied, IError, IJob } from '../documents';
 import { isEnded } from '../documents';
-import { ServiceError, asError, isAbort } from '../errors';
+import { ServiceError, asFault, isAbort } from '../errors';
 import { followJob } from '../follow';
 import type { IProgress } from '../progress';
 import { advance, nothingYet } from '../progress';
@@ -63,7 +63,7 @@ export class Jobs extends Store<IJobsState> {
       } catch (error) {
         if (!signal.aborted) {
           this.#context.noteLost(error);
-          this.set({ loading: 'failed', error: asError(error) });
+          this.set({ loading: 'failed', error: asFault(error) });
         }
       }
     });
@@ -93,7 +93,7 @@ export class Jobs extends Store<IJobsState> {
     } catch (error) {
       this.#change(id, { cancelling: false });
       this.#context.noteLost(error);
-      this.set({ error: asError(error) });
+      this.set({ error: asFault(error) });
     }
   }
 
@@ -110,7 +110,8 @@ export class Jobs extends Store<IJobsState> {
 
   readonly #unlessAborted = (error: unknown): void => {
     if (!isAbort(error)) {
-      this.set({ error: asError(error) });
+      this.#context.noteLost(error);
+      this.set({ error: asFault(error) });
     }
   };
 
@@ -146,9 +147,10 @@ export class Jobs extends Store<IJobsState> {
       onEnded(job);
       return job;
     } catch (error) {
-      if (error instanceof ServiceError && error.status === 404) {
+      if (error instanceof ServiceError && error.kind === 'refused' && error.status === 404) {
         this.set({ jobs: this.state.jobs.filter(({ job }) => job.id !== started.id) });
       }
+      this.#change(started.id, { lost: true }); // unless it is read again, nobody hears how it ends
       throw error;
     }
   }

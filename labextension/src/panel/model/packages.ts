@@ -1,5 +1,5 @@
 import type { IError, IOutdated, IPackageRow, IPackages, IProblem } from '../documents';
-import { asError } from '../errors';
+import { asFault } from '../errors';
 import { normalize } from '../names';
 import { Store } from '../store';
 import type { IContext, Loadable } from './context';
@@ -111,7 +111,7 @@ export class Packages extends Store<IPackagesState> {
       } catch (error) {
         if (!signal.aborted) {
           this.#context.noteLost(error);
-          this.set({ loading: this.#answer ? 'ready' : 'failed', error: asError(error) });
+          this.set({ loading: this.#answer ? 'ready' : 'failed', error: asFault(error) });
         }
       }
     });
@@ -135,7 +135,7 @@ export class Packages extends Store<IPackagesState> {
       } catch (error) {
         if (!signal.aborted) {
           this.#context.noteLost(error);
-          this.set({ outdatedLoading: 'failed', outdatedError: asError(error) });
+          this.set({ outdatedLoading: 'failed', outdatedError: asFault(error) });
         }
       }
     });

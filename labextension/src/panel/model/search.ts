@@ -1,7 +1,7 @@
 import { understand } from '../command-text';
 import type { Understood } from '../command-text';
 import type { Ecosystem, IError, ISearchHit } from '../documents';
-import { asError } from '../errors';
+import { asFault } from '../errors';
 import { pause } from '../follow';
 import { NamesIndex, normalize } from '../names';
 import { Store } from '../store';
@@ -118,6 +118,16 @@ export class Search extends Store<ISearchState> {
     }
   }
 
+  /** Ask again for what could not be had. */
+  again(): void {
+    if (this.state.names === 'failed') {
+      void this.load();
+    }
+    if (this.state.asking === 'failed') {
+      this.setText(this.state.text);
+    }
+  }
+
   dispose(): void {
     this.#loading.stop();
     this.#asking.stop();
@@ -146,7 +156,7 @@ export class Search extends Store<ISearchState> {
       } catch (error) {
         if (!signal.aborted) {
           this.#context.noteLost(error);
-          this.set({ asking: 'failed', error: asError(error) });
+          this.set({ asking: 'failed', error: asFault(error) });
         }
       }
     });

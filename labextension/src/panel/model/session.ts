@@ -1,5 +1,5 @@
 import type { IEnvironment, IError, IKernel, ISettings, IVerdict } from '../documents';
-import { ServiceError, asError } from '../errors';
+import { ServiceError, asFault } from '../errors';
 import { pause } from '../follow';
 import { together } from '../progress';
 import type { IPackageService } from '../service';
@@ -27,6 +27,8 @@ export interface ISessionState {
   restarting: boolean;
 }
 
+/** What a proxy may say of one request, while others are answered. */
+const ALONE = [502, 503, 504, 520, 521, 522, 523, 524];
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 15_000;
 
@@ -35,6 +37,7 @@ export class Session extends Store<ISessionState> {
   readonly #service: IPackageService;
   readonly #connecting = new Latest();
   readonly #retrying = new Latest();
+  readonly #checking = new Latest();
   readonly #following = new Latest();
   readonly #listing = new Latest();
   /** What was applied here asks of the kernel; the server's own verdict is in the kernel's document. */
@@ -123,8 +126,9 @@ export class Session extends Store<ISessionState> {
       try {
         await this.#read(signal);
       } catch (error) {
-        if (!signal.aborted && !this.noteLost(error)) {
-          this.set({ environment: null, error: asError(error) });
+        if (!signal.aborted && !this.#lose(error)) {
+          this.noteLost(error);
+          this.set({ environment: null, error: asFault(error) });
           await this.#list();
         }
       }
@@ -154,12 +158,39 @@ export class Session extends Store<ISessionState> {
     if (this.state.connection === 'offline' || this.state.connection === 'absent') {
       return; // tried again already, or nothing to come back to
     }
-    this.set({ connection: 'offline', error: asError(error) });
+    this.set({ connection: 'offline', error: asFault(error) });
     void this.#reconnect();
   }
 
-  /** Take note of an error that may be about the connection; returns whether it is. */
+  /**
+   * Take note of an error that may be about the connection; returns whether nothing answered.
+   *
+   * What didn't come from our server may be about one request alone (a proxy that lost patience with a long one):
+   * then something is asked for that is always there.
+   */
   noteLost(error: unknown): boolean {
+    if (!(error instanceof ServiceError)) {
+      return false;
+    }
+    const { kind, status } = error;
+    if (kind === 'unreachable' && !ALONE.includes(status)) {
+      this.lost(error);
+    } else if (kind !== 'refused' && kind !== 'foreign') {
+      void this.#check();
+    }
+    return kind === 'unreachable';
+  }
+
+  dispose(): void {
+    this.#connecting.stop();
+    this.#retrying.stop();
+    this.#checking.stop();
+    this.#following.stop();
+    this.#listing.stop();
+  }
+
+  /** The same of what the session itself asked for: without it there is nothing to show. */
+  #lose(error: unknown): boolean {
     const isLost = error instanceof ServiceError && error.kind === 'unreachable';
     if (isLost) {
       this.lost(error);
@@ -167,11 +198,20 @@ export class Session extends Store<ISessionState> {
     return isLost;
   }
 
-  dispose(): void {
-    this.#connecting.stop();
-    this.#retrying.stop();
-    this.#following.stop();
-    this.#listing.stop();
+  /** Find out whether the server is there at all. */
+  async #check(): Promise<void> {
+    if (this.state.connection !== 'ready') {
+      return;
+    }
+    await this.#checking.run(async signal => {
+      try {
+        await this.#service.settings(signal);
+      } catch (error) {
+        if (!signal.aborted) {
+          this.#failed(error);
+        }
+      }
+    });
   }
 
   async #reconnect(): Promise<void> {
@@ -201,9 +241,9 @@ export class Session extends Store<ISessionState> {
     }
     this.#retrying.stop();
     if (error instanceof ServiceError && error.kind === 'absent') {
-      this.set({ connection: 'absent', error: asError(error) });
+      this.set({ connection: 'absent', error: asFault(error) });
     } else {
-      this.set({ connection: 'failed', error: asError(error) });
+      this.set({ connection: 'failed', error: asFault(error) });
     }
   }
 
@@ -220,7 +260,7 @@ export class Session extends Store<ISessionState> {
     signal.throwIfAborted();
     const verdict = this.#judge(kernel);
     this.set({ kernel, kernelEnvironment, environment, error: null, verdict });
-    if (environment === null) {
+    if (environment === null || this.state.choosing) {
       await this.#list();
     }
   }
@@ -238,8 +278,8 @@ export class Session extends Store<ISessionState> {
       try {
         this.set({ environments: await this.#service.environments(signal) });
       } catch (error) {
-        if (!signal.aborted && !this.noteLost(error)) {
-          this.set({ environments: [], error: asError(error) });
+        if (!signal.aborted && !this.#lose(error)) {
+          this.set({ environments: [], error: asFault(error) });
         }
       }
     });
