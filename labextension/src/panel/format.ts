@@ -48,6 +48,14 @@ export function seconds(value: number, trans: ITranslation): string {
   return trans.__('%1 min %2 s', Math.floor(value / 60), Math.round(value % 60));
 }
 
+/** A kernel that asked for itself; what it is called nobody knows by its id, and the face says where it was. */
+const KERNEL = /^kernel [0-9a-f-]{36}$/;
+
+/** Who did something and where, for people. */
+export function byWhom({ user, face }: { user: string; face: string }): string[] {
+  return [KERNEL.test(user) ? '' : user, face];
+}
+
 /** When something was, for people: today's by the time, others by date and time. */
 export function moment(text: string, now = new Date()): string {
   const date = new Date(text);

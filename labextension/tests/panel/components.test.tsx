@@ -222,6 +222,32 @@ describe('the plan', () => {
   });
 });
 
+describe('the changes', () => {
+  it('leave out what only looked, and say who did the rest', async () => {
+    const { server, model } = await open();
+    const none = { transaction: null, changed_packages: [] };
+    const user = 'kernel 2948a8ef-5852-4b98-ac2b-2af2ac14fb5f';
+    const run = (title: string) =>
+      server.addJob('run', analysis.id, { title, user, face: '%pkg', started: null }).id;
+    server.end(run('%pkg list'), 'succeeded', { result: none });
+    server.end(run('%pkg install six'), 'succeeded', { result: { ...none, transaction: 't-1' } });
+    server.end(run('%pkg install sixx'), 'failed', { error: errorOf('there is no sixx') });
+    run('%pkg update');
+    server.end(server.addJob('doctor', analysis.id).id, 'succeeded', { result: { problems: [] } });
+    await act(() => {
+      model.setTab('changes');
+      return model.jobs.refresh();
+    });
+    const jobs = screen.getAllByRole('article');
+    expect(jobs.map(job => job.getAttribute('aria-label'))).toEqual([
+      '%pkg update',
+      '%pkg install sixx',
+      '%pkg install six'
+    ]);
+    expect(document.body.textContent).not.toContain('2948a8ef');
+  });
+});
+
 describe('other states', () => {
   it('without the server’s side: one sentence and the command', async () => {
     await open({ prepare: server => void (server.absent = true) });

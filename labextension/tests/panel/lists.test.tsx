@@ -4,7 +4,7 @@ import { act, screen, within } from '@testing-library/react';
 import { describe, expect, it } from 'vitest';
 
 import { effect, pendingChange } from '../../src/panel/cart';
-import { hintHere } from '../../src/panel/hints';
+import { hintHere, pieces } from '../../src/panel/hints';
 import { errorOf } from '../memory/server';
 import { analysis } from '../memory/world';
 import { open } from './page';
@@ -93,6 +93,26 @@ describe('a hint', () => {
     ['drop --offline', { text: 'drop --offline', isTyped: true, command: null }]
   ];
   it.each(cases)('%s', (hint, here) => expect(hintHere(hint)).toEqual(here));
+
+  it.each([
+    ['%pkg why b shows what for', ['%pkg why b']],
+    ['%pkg install "a>=2, <3"', ['%pkg install "a>=2, <3"']],
+    ['there may be one: %pkg update b', ['%pkg update b']],
+    ['%pkg history lists them; %pkg undo 2 takes two back', ['%pkg history', '%pkg undo 2']],
+    ['%pkg doctor, then %pkg undo', ['%pkg doctor', '%pkg undo']],
+    ['drop --offline', ['--offline']]
+  ])('%s: only what is to be typed looks so', (hint, typed) => {
+    const found = pieces(hint);
+    expect(found.filter(({ isTyped }) => isTyped).map(({ text }) => text)).toEqual(typed);
+    expect(found.map(({ text }) => text).join('')).toBe(hint);
+  });
+
+  it('has a button without the quotes of a command', async () => {
+    const { model, server } = await open();
+    server.planner = () => ({ ...errorOf('no'), hint: '%pkg install "numpy>=2"' });
+    await act(() => model.changes.request({ command: 'install nump' }, 'nump'));
+    expect(screen.getByRole('button', { name: 'Install numpy>=2' })).toBeDefined();
+  });
 
   it('that is a change can be planned at once', async () => {
     const { model, server, user } = await open();

@@ -1,3 +1,4 @@
+import { isAboutChange } from '../model/jobs';
 import { nothingYet } from '../progress';
 import { useStore } from '../store';
 import { Button } from './Button';
@@ -13,7 +14,7 @@ export function ActionBar() {
   const { jobs: all } = useStore(jobs);
   const { phase, error, failed, outcome, cart, environment } = useStore(changes);
   const isOnCard =
-    tab === 'changes' && all.some(({ job }) => job.error === error && job.kind !== 'plan');
+    tab === 'changes' && all.some(({ job }) => job.error === error && isAboutChange(job));
   return (
     <footer className="jpkg-Foot">
       {error && !isOnCard && (

@@ -4,6 +4,7 @@ import { SIGNS, actionLabel } from '../format';
 import { useStore } from '../store';
 import { Button } from './Button';
 import { useModel } from './context';
+import { isAboutChange } from '../model/jobs';
 import { JobCard } from './JobCard';
 import { Empty, ReadError } from './notes';
 import { Paged } from './Paged';
@@ -14,7 +15,7 @@ export function ChangesView() {
   const { cart } = useStore(changes);
   const { jobs: all, error } = useStore(jobs);
   const { environment, connection } = useStore(session);
-  const shown = all.filter(({ job }) => job.environment === environment?.id && job.kind !== 'plan');
+  const shown = all.filter(({ job }) => job.environment === environment?.id && isAboutChange(job));
   return (
     <div className="jpkg-Scroll">
       {cart.length > 0 && <Cart cart={cart} />}

@@ -1,6 +1,6 @@
 import type { IEntry } from '../documents';
 import type { ITranslation } from '../translation';
-import { moment, seconds } from '../format';
+import { byWhom, moment, seconds } from '../format';
 import { useStore } from '../store';
 import { Button } from './Button';
 import { ChangeSummary } from './ChangeSummary';
@@ -81,7 +81,7 @@ function Entry({ entry, undone, takenBack }: IEntryProps) {
         )}
       </div>
       <p className="jpkg-Muted">
-        {[moment(entry.started), seconds(entry.seconds, trans), entry.user, entry.face]
+        {[moment(entry.started), seconds(entry.seconds, trans), ...byWhom(entry)]
           .filter(Boolean)
           .join(' · ')}
       </p>

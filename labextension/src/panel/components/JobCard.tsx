@@ -2,7 +2,7 @@ import { useState } from 'react';
 
 import type { IJob, VerdictLevel } from '../documents';
 import { isEnded } from '../documents';
-import { moment, phaseLabel, seconds } from '../format';
+import { byWhom, moment, phaseLabel, seconds } from '../format';
 import type { IJobView } from '../model/jobs';
 import { appliedBy } from '../model/jobs';
 import type { IPackageProgress, IProgress } from '../progress';
@@ -29,7 +29,7 @@ export function JobCard({ view }: { view: IJobView }) {
         <StateBadge state={job.state} />
       </div>
       <p className="jpkg-Muted">
-        {[moment(job.started ?? job.created), duration(job, trans), job.user, job.face]
+        {[moment(job.started ?? job.created), duration(job, trans), ...byWhom(job)]
           .filter(Boolean)
           .join(' · ')}
       </p>

@@ -54,7 +54,11 @@ function Content() {
     return <NoServer />;
   }
   if (connection === 'failed' && error) {
-    return <ErrorNote error={error} onAgain={() => void session.connect()} />;
+    return (
+      <div className="jpkg-Pad">
+        <ErrorNote error={error} onAgain={() => void session.connect()} />
+      </div>
+    );
   }
   const starting = connection === 'loading' || (kernelId !== null && !kernel && !error);
   if (starting && !environment) {

@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 
 import type { IError, INotice } from '../documents';
-import { hintHere } from '../hints';
+import { hintHere, pieces } from '../hints';
 import { useStore } from '../store';
 import type { ITranslation } from '../translation';
 import { Button } from './Button';
@@ -122,7 +122,9 @@ export function Hint({ hint }: { hint: string | null }) {
     <>
       <p className="jpkg-Note-hint">
         <span>{isTyped && !command ? trans.__('In a cell:') : trans.__('Next:')}</span>{' '}
-        {isTyped ? <code>{text}</code> : text}
+        {pieces(text).map((piece, index) =>
+          piece.isTyped ? <code key={index}>{piece.text}</code> : piece.text
+        )}
       </p>
       {command && (
         <div className="jpkg-Note-actions">
@@ -138,9 +140,10 @@ export function Hint({ hint }: { hint: string | null }) {
   );
 }
 
-/** A command of one change, on a button. */
+/** A command of one change, on a button: there it needs no quotes. */
 function sentence(command: string, trans: ITranslation): string {
-  const [verb = '', spec = ''] = command.split(' ');
+  const [verb = '', quoted = ''] = command.split(' ');
+  const spec = quoted.replace(/^(["'])(.*)\1$/, '$2');
   switch (verb) {
     case 'remove':
       return trans.__('Remove %1', spec);

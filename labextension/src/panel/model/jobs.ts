@@ -188,6 +188,16 @@ function viewOf(job: IJob, before: IJobView | undefined, progress?: IProgress): 
   };
 }
 
+/** Whether a job is about a change: one that goes on or went wrong, or that changed packages. A look is none. */
+export function isAboutChange(job: IJob): boolean {
+  if (job.kind === 'apply') {
+    return true;
+  }
+  const result = job.result as { transaction?: string | null; changed_packages?: unknown[] } | null;
+  const changed = Boolean(result?.transaction) || Boolean(result?.changed_packages?.length);
+  return job.kind === 'run' && (!isEnded(job) || job.state !== 'succeeded' || changed);
+}
+
 /** What a job of kind `apply` did; `null` for any other, and for one that didn't. */
 export function appliedBy(job: IJob): IApplied | null {
   const result = job.result as Partial<IApplied> | null;
