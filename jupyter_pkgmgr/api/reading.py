@@ -91,7 +91,11 @@ def find_kernel(call: Call) -> Kernel:
     """
     found = call.parts.host.kernel(call.names["kernel"])
     if found is None:
-        raise NotFoundError("no kernel of this id is running", reference="kernel-not-found")
+        raise NotFoundError(
+            "this kernel isn't running any more",
+            reference="kernel-not-found",
+            hint="start it again: Kernel, Restart in the notebook's menu",
+        )
     return found
 
 

@@ -78,7 +78,12 @@ class PackagePanel extends ReactWidget {
   protected override onActivateRequest(message: Message): void {
     super.onActivateRequest(message);
     const find = (selector: string) => this.node.querySelector<HTMLElement>(selector);
-    (find('input, textarea') ?? find('button, [tabindex="0"]') ?? this.node).focus();
+    (
+      find('input, textarea') ??
+      find('[role="tab"][tabindex="0"]') ??
+      find('.jpkg-Panel') ??
+      this.node
+    ).focus();
   }
 
   /** The page is laid out as it was: whatever width the panel has by then, somebody may have chosen it. */

@@ -222,6 +222,19 @@ describe('the plan', () => {
   });
 });
 
+it('what a package needs is told apart from what its extras need', async () => {
+  const { model, server } = await open();
+  const details = server.world.details.numpy ?? expect.fail('no details');
+  details.depends = ['six>=1', 'tomli; python_version < "3.11"', "ruff==0.1; extra == 'dev'"];
+  await act(() => model.details.show('numpy'));
+  const names = (title: string) =>
+    within(screen.getByText(title).closest('section') ?? expect.fail(title))
+      .getAllByRole('button')
+      .map(({ textContent }) => textContent);
+  expect(names('Needs')).toEqual(details.depends.slice(0, 2));
+  expect(names('Needs for extras')).toEqual(details.depends.slice(2));
+});
+
 describe('the changes', () => {
   it('leave out what only looked, and say who did the rest', async () => {
     const { server, model } = await open();

@@ -117,11 +117,25 @@ describe('following the kernel', () => {
     expect(model.session.state.environments).toHaveLength(4);
   });
 
+  it('keeps its environment when the kernel is gone, as after a new start of the server', async () => {
+    await connected();
+    delete server.world.kernels['kernel-1'];
+    for (const _ of ['an event', 'a poll']) {
+      await model.session.refresh();
+      expect(model.session.state.error?.reference).toBe('kernel-not-found');
+      expect(model.session.state.environment?.id).toBe(analysis.id);
+    }
+    await model.followKernel('kernel-2'); // the notebook has a new one
+    expect(model.session.state).toMatchObject({ error: null, environment: { id: teaching.id } });
+  });
+
   it('shows what the server says of a kernel that is gone', async () => {
     await connected();
     await model.followKernel('nobody');
     expect(model.session.state.error?.reference).toBe('kernel-not-found');
     expect(model.session.state.environments).not.toBeNull(); // something to choose from
+    await model.session.choose(teaching.id);
+    expect(model.session.state).toMatchObject({ error: null, environment: { id: teaching.id } });
   });
 });
 

@@ -22,7 +22,13 @@ export class Boundary extends Component<{ children: ReactNode }, IBoundaryState>
 
   override render(): ReactNode {
     const { error } = this.state;
-    return error ? <ErrorNote error={error} onAgain={() => this.#again()} /> : this.props.children;
+    return error ? (
+      <div className="jpkg-Pad">
+        <ErrorNote error={error} onAgain={() => this.#again()} />
+      </div>
+    ) : (
+      this.props.children
+    );
   }
 
   #again(): void {

@@ -84,6 +84,8 @@ function Body({ details }: { details: IDetails }) {
   const { cart } = useStore(changes);
   const pending = find(cart, details.name);
   const home = safeLink(details.home);
+  const needs = details.depends.filter(spec => !OF_EXTRA.test(spec));
+  const more = details.depends.filter(spec => OF_EXTRA.test(spec));
   return (
     <div className="jpkg-Detail-body">
       {details.summary && <p className="jpkg-Detail-summary">{details.summary}</p>}
@@ -111,7 +113,8 @@ function Body({ details }: { details: IDetails }) {
         <Fact name={trans.__('Size')}>{details.size === null ? '' : bytes(details.size)}</Fact>
         <Fact name={trans.__('Files')}>{details.files ? details.files.toLocaleString() : ''}</Fact>
       </dl>
-      <Names title={trans.__('Needs')} from={details.name} specs={details.depends} />
+      <Names title={trans.__('Needs')} from={details.name} specs={needs} />
+      <Names title={trans.__('Needs for extras')} from={details.name} specs={more} />
       <Names title={trans.__('Needed by')} from={details.name} specs={details.needed_by} />
     </div>
   );
@@ -179,6 +182,8 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
   ) : null;
 }
 
+/** A requirement that counts only where an extra is asked for (PEP 508's markers). */
+const OF_EXTRA = /;.*\bextra\s*(?:===?|in)\s/;
 const NAMED = 60;
 
 /** Other packages, each leading to its own details. */

@@ -51,7 +51,7 @@ export function ProblemsView() {
       {problems.length === 0 && phase === 'none' && (
         <Empty icon="search" title={trans.__('No problem is known')}>
           {trans.__(
-            'Examine looks for missing files, broken dependencies and changes behind our back.'
+            'Examine looks for missing files, broken dependencies and what other tools changed.'
           )}
         </Empty>
       )}

@@ -44,7 +44,7 @@ export function SearchView() {
             <SearchBox
               icon="search"
               lines
-              label={trans.__('Search, or paste “pip install …” or requirements')}
+              label={trans.__('Search, or paste “pip install …”')}
               value={text}
               onChange={typed => search.setText(typed)}
               onEnter={onEnter}

@@ -1,4 +1,5 @@
 import type { IEnvironment, IError, IKernel, ISettings, IVerdict } from '../documents';
+import type { IFault } from '../errors';
 import { ServiceError, asFault } from '../errors';
 import { pause } from '../follow';
 import { together } from '../progress';
@@ -43,6 +44,8 @@ export class Session extends Store<ISessionState> {
   /** What was applied here asks of the kernel; the server's own verdict is in the kernel's document. */
   #applied: IVerdict | null = null;
   #choice: string | null = null;
+  /** The kernel whose environment is shown. */
+  #seen: string | null = null;
   /** What the server said before a restart that it hasn't seen yet. */
   #outlived: IVerdict | null = null;
 
@@ -128,8 +131,7 @@ export class Session extends Store<ISessionState> {
       } catch (error) {
         if (!signal.aborted && !this.#lose(error)) {
           this.noteLost(error);
-          this.set({ environment: null, error: asFault(error) });
-          await this.#list();
+          await this.#refused(asFault(error));
         }
       }
     });
@@ -187,6 +189,20 @@ export class Session extends Store<ISessionState> {
     this.#checking.stop();
     this.#following.stop();
     this.#listing.stop();
+  }
+
+  /** Without its kernel, the environment is still there: what is shown of it stays. */
+  async #refused(fault: IFault): Promise<void> {
+    const { kernelId, environment } = this.state;
+    const isEnded = isGone(fault) && kernelId === this.#seen;
+    this.#applied = null;
+    this.set({
+      kernel: null,
+      verdict: null,
+      error: fault,
+      environment: isEnded ? environment : null
+    });
+    await this.#list();
   }
 
   /** The same of what the session itself asked for: without it there is nothing to show. */
@@ -249,7 +265,7 @@ export class Session extends Store<ISessionState> {
 
   async #read(signal: AbortSignal): Promise<void> {
     const { kernelId } = this.state;
-    const kernel = kernelId === null ? null : await this.#service.kernel(kernelId, signal);
+    const kernel = kernelId === null ? null : await this.#readKernel(kernelId, signal);
     const find = async (id: string | null) =>
       id === null ? null : this.#service.environment(id, signal);
     const home = find(kernel?.environment ?? null);
@@ -259,9 +275,22 @@ export class Session extends Store<ISessionState> {
     ]);
     signal.throwIfAborted();
     const verdict = this.#judge(kernel);
+    this.#seen = kernelId;
     this.set({ kernel, kernelEnvironment, environment, error: null, verdict });
     if (environment === null || this.state.choosing) {
       await this.#list();
+    }
+  }
+
+  /** One that is gone doesn't keep anybody from an environment that was chosen. */
+  async #readKernel(id: string, signal: AbortSignal): Promise<IKernel | null> {
+    try {
+      return await this.#service.kernel(id, signal);
+    } catch (error) {
+      if (this.#choice !== null && isGone(error)) {
+        return null;
+      }
+      throw error;
     }
   }
 
@@ -284,4 +313,9 @@ export class Session extends Store<ISessionState> {
       }
     });
   }
+}
+
+/** Whether the server says that it has no such kernel. */
+function isGone(error: unknown): boolean {
+  return (error as Partial<IFault> | null)?.reference === 'kernel-not-found';
 }
