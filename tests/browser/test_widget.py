@@ -41,6 +41,6 @@ def test_the_widget_asks_for_a_restart_and_does_it(
     shoot(kernel)
     panel.node.get_by_role("button", name="Restart the kernel").click()
     page.get_by_role("button", name="Confirm Kernel Restart").click()
-    expect(panel.node).to_contain_text("If it was restarted, run this cell again", timeout=TIMEOUT)
+    expect(panel.node).to_contain_text("if it was restarted, run this cell again", timeout=TIMEOUT)
     notebook.run(0)
     expect(notebook.run(2)).to_contain_text("2.1")

@@ -16,6 +16,8 @@ export interface IFollow {
 
 /** Seconds that one request waits for an event; the server allows 30. */
 const WAIT = 25;
+/** Milliseconds after which its connection is thought to be dead: a machine that slept hears of no end. */
+const DEAD = (WAIT + 20) * 1000;
 /** Milliseconds between looks at a job when nothing answers. */
 const LOST = { first: 500, longest: 10_000 };
 /** Milliseconds between looks at a job that can't be waited for. */
@@ -83,11 +85,20 @@ export async function followJob(
 type Events = Pick<IPackageService, 'events'>;
 
 async function longPoll(service: Events, id: string, known: number, signal: AbortSignal) {
+  const limit = new AbortController();
+  const stop = () => limit.abort(signal.reason);
+  const timer = setTimeout(
+    () => limit.abort(new DOMException('no answer in time', 'TimeoutError')),
+    DEAD
+  );
+  signal.addEventListener('abort', stop);
   waiting += 1;
   try {
-    return await service.events(id, known, WAIT, signal);
+    return await service.events(id, known, WAIT, limit.signal);
   } finally {
     waiting -= 1;
+    clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
   }
 }
 

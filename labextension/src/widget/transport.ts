@@ -18,6 +18,7 @@ interface IAnswer {
 
 interface IWaiting {
   resolve: (response: ITransportResponse) => void;
+  fail: (error: unknown) => void;
   end: () => void;
 }
 
@@ -60,16 +61,20 @@ export class CommTransport {
         signal?.removeEventListener('abort', onAbort);
         this.#waiting.delete(id);
       };
-      this.#waiting.set(id, { resolve, end });
+      this.#waiting.set(id, { resolve, fail, end });
       signal?.addEventListener('abort', onAbort);
-      this.#model.send({ id, method, path, body: body ?? null, headers: headers ?? {} });
+      try {
+        this.#model.send({ id, method, path, body: body ?? null, headers: headers ?? {} });
+      } catch (error) {
+        fail(error); // the comm is closed
+      }
     });
   }
 
   dispose(): void {
     this.#model.off('msg:custom', this.#receive);
-    for (const { end } of [...this.#waiting.values()]) {
-      end();
+    for (const { fail } of [...this.#waiting.values()]) {
+      fail(new DOMException('the panel was closed', 'AbortError'));
     }
   }
 

@@ -95,6 +95,20 @@ describe('a server that is gone', () => {
     expect(model.session.state.connection).toBe('ready');
   });
 
+  it('leaves the history on the page that was read before', async () => {
+    const { server, model, user } = await open();
+    await user.click(screen.getByRole('tab', { name: 'History' }));
+    await screen.findByText('%pkg install tabulate');
+    answer(server, /history$/, CRASH);
+    await act(() => model.history.refresh());
+    expect(screen.getByText('The server failed to answer')).toBeDefined();
+    expect(screen.getByText('%pkg install tabulate')).toBeDefined();
+    server.down = true;
+    await act(() => model.history.refresh());
+    expect(screen.queryByText('Not read yet')).toBeNull();
+    expect(screen.getByText('%pkg install tabulate')).toBeDefined();
+  });
+
   it('behind a proxy is told so', async () => {
     const { server, user } = await open();
     answer(server, /./, PROXY);

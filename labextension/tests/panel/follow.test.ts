@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
 import type { IJob, IJobEvents } from '../../src/panel/documents';
 import { ServiceError } from '../../src/panel/errors';
@@ -51,6 +51,27 @@ describe('following a job', () => {
     });
     expect((await done).state).toBe('succeeded');
     expect(numbers(pages)).toEqual([1, 2, 3, 4]);
+  });
+
+  it('does not wait for ever on a connection that is dead', async () => {
+    vi.useFakeTimers();
+    const { server, service, job } = started();
+    const lost: boolean[] = [];
+    const { signal } = new AbortController();
+    const done = followJob(service, job.id, {
+      signal,
+      onLost: error => lost.push(error !== null),
+      onPage: () => undefined
+    });
+    await vi.advanceTimersByTimeAsync(44_000); // as after a sleep: no answer, no error
+    expect(lost).toEqual([]);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(lost).toEqual([true, false]);
+    server.end(job.id, 'succeeded');
+    await vi.advanceTimersByTimeAsync(1000);
+    expect((await done).state).toBe('succeeded');
+    expect(vi.getTimerCount()).toBe(0);
+    vi.useRealTimers();
   });
 
   it('goes on where it was asked to', async () => {

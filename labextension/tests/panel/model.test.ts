@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import type { IChange, PlanRequest } from '../../src/panel/documents';
 import { PanelModel } from '../../src/panel/model';
+import { Details } from '../../src/panel/model/details';
 import { RestPackageService } from '../../src/panel/service';
 import { english } from '../../src/panel/translation';
 import { MemoryServer, errorOf } from '../memory/server';
@@ -120,9 +121,9 @@ describe('following the kernel', () => {
   it('keeps its environment when the kernel is gone, as after a new start of the server', async () => {
     await connected();
     delete server.world.kernels['kernel-1'];
-    for (const _ of ['an event', 'a poll']) {
+    for (const reason of ['an event', 'a poll']) {
       await model.session.refresh();
-      expect(model.session.state.error?.reference).toBe('kernel-not-found');
+      expect(model.session.state.error?.reference, reason).toBe('kernel-not-found');
       expect(model.session.state.environment?.id).toBe(analysis.id);
     }
     await model.followKernel('kernel-2'); // the notebook has a new one
@@ -480,6 +481,18 @@ describe('the connection', () => {
     expect(model.jobs.find(job.id)?.lost).toBe(true);
   });
 
+  it('is left alone by a panel that was closed while it asked for a plan', async () => {
+    await connected();
+    server.planner = () => quiet;
+    const change = model.changes.request({ command: 'install rich' }, 'rich');
+    model.dispose();
+    await change;
+    expect(server.jobsOf('plan')).toHaveLength(1);
+    expect(server.jobsOf('apply')).toEqual([]);
+    expect(server.requests.filter(one => one.includes('/events'))).toEqual([]);
+    expect(server.held).toBe(0);
+  });
+
   it('says nothing when somebody closes the panel in the middle', async () => {
     void model.followKernel('kernel-1');
     const connecting = model.connect();
@@ -534,6 +547,34 @@ describe('details, history and doctor', () => {
     expect(model.details.state).toMatchObject({ name: 'numpy', trail: [] });
     await model.details.back();
     expect(model.details.state).toMatchObject({ name: null, closed: 1 });
+  });
+
+  it('get no late answer about the one before', async () => {
+    let answer: (value: null) => void = () => undefined;
+    const late = new Promise<null>(resolve => (answer = resolve));
+    const { transport } = server;
+    const details = new Details({
+      service: new RestPackageService(async request => {
+        const response = await transport(request);
+        if (request.path.includes('versions/numpy')) {
+          await late;
+        } else if (request.path.endsWith('packages/polars')) {
+          answer(null); // the answer about numpy overtakes this one
+          await new Promise(resolve => setTimeout(resolve, 5));
+          expect(details.state.versions).toBeNull();
+        }
+        return response;
+      }),
+      trans: english,
+      say: () => undefined,
+      noteLost: () => false,
+      explain: error => model.explain(error)
+    });
+    details.open(analysis.id);
+    void details.show('numpy');
+    await until(() => details.state.details !== null);
+    await details.show('polars');
+    expect(details.state.name).toBe('polars');
   });
 
   it('show what the server says of a package it does not know', async () => {

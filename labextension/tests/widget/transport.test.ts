@@ -104,10 +104,19 @@ describe('requests over a comm', () => {
     expect(comm.sent).toHaveLength(1);
   });
 
-  it('leave nothing behind', () => {
-    void transport.send({ method: 'GET', path: 'a' });
+  it('leave nothing behind', async () => {
+    const request = transport.send({ method: 'GET', path: 'a' });
     transport.dispose();
+    await expect(request).rejects.toMatchObject({ name: 'AbortError' });
     expect(comm.listeners.size).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('fail at once where the comm is closed', async () => {
+    comm.send = () => {
+      throw new Error('Cannot send');
+    };
+    await expect(transport.send({ method: 'GET', path: 'a' })).rejects.toThrow('Cannot send');
     expect(vi.getTimerCount()).toBe(0);
   });
 });

@@ -10,10 +10,12 @@ import { Paged } from './Paged';
 
 /** What was done to this environment, by whom, and the way back. */
 export function HistoryView() {
-  const { history, trans } = useModel();
+  const { history, session, trans } = useModel();
+  const { connection } = useStore(session);
   const { loading, error, entries } = useStore(history);
+  const again = () => void history.refresh();
   if (loading === 'failed' && error) {
-    return <ReadError error={error} onAgain={() => void history.refresh()} />;
+    return <ReadError error={error} onAgain={again} />;
   }
   if (loading !== 'ready') {
     return <Skeleton rows={6} label={trans.__('Reading the history')} />;
@@ -31,6 +33,7 @@ export function HistoryView() {
   const commands = new Map(entries.map(({ id, command }) => [id, command]));
   return (
     <div className="jpkg-Scroll">
+      {error && connection !== 'offline' && <ReadError error={error} onAgain={again} />}
       <Paged items={entries} keyOf={({ id }) => id} label={trans.__('History')}>
         {entry => (
           <Entry

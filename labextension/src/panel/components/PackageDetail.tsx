@@ -15,7 +15,8 @@ import { PackageActions } from './PackageActions';
 
 /** Everything about one package, and what can be done with it. */
 export function PackageDetail() {
-  const { details, trans } = useModel();
+  const { details, session, trans } = useModel();
+  const { connection } = useStore(session);
   const { name, loading, error, details: shown, trail } = useStore(details);
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), [name]);
@@ -55,7 +56,7 @@ export function PackageDetail() {
           onClick={() => details.close()}
         />
       </div>
-      {loading === 'failed' && error && (
+      {loading === 'failed' && error && !(shown && connection === 'offline') && (
         <ReadError error={error} onAgain={() => void details.refresh()} />
       )}
       {!shown && loading === 'loading' && (

@@ -51,9 +51,7 @@ export class Details extends Store<IDetailsState> {
 
   /** Show a package; `from` another one's details, which going back returns to. */
   async show(name: string, { from = null }: { from?: string | null } = {}): Promise<void> {
-    const trail = from === null ? [] : [...this.state.trail, from];
-    this.set({ name, trail, ecosystem: null, version: '', versions: null, details: null });
-    await this.refresh();
+    await this.#turnTo(name, from === null ? [] : [...this.state.trail, from]);
   }
 
   async back(): Promise<void> {
@@ -62,9 +60,7 @@ export class Details extends Store<IDetailsState> {
       this.close();
       return;
     }
-    const trail = this.state.trail.slice(0, -1);
-    this.set({ name: before, trail, ecosystem: null, version: '', versions: null, details: null });
-    await this.refresh();
+    await this.#turnTo(before, this.state.trail.slice(0, -1));
   }
 
   close(): void {
@@ -117,6 +113,12 @@ export class Details extends Store<IDetailsState> {
   dispose(): void {
     this.#loading.stop();
     this.#listing.stop();
+  }
+
+  async #turnTo(name: string, trail: readonly string[]): Promise<void> {
+    this.#listing.stop(); // the versions of the one before
+    this.set({ name, trail, ecosystem: null, version: '', versions: null, details: null });
+    await this.refresh();
   }
 
   /** Without a list the newest version can still be had, so a failure here is none of the whole. */

@@ -40,7 +40,8 @@ export class History extends Store<IHistoryState> {
       } catch (error) {
         if (!signal.aborted) {
           this.#context.noteLost(error);
-          this.set({ loading: 'failed', error: asFault(error) });
+          const loading = this.state.entries.length ? 'ready' : 'failed';
+          this.set({ loading, error: asFault(error) });
         }
       }
     });

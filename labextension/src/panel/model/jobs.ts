@@ -32,6 +32,7 @@ export class Jobs extends Store<IJobsState> {
   readonly #context: IContext;
   readonly #onEnded: OnEnded;
   readonly #loading = new Latest();
+  #isDisposed = false;
   readonly #followed = new Map<string, { done: Promise<IJob>; stop: AbortController }>();
 
   constructor(context: IContext, onEnded: OnEnded) {
@@ -102,6 +103,7 @@ export class Jobs extends Store<IJobsState> {
   }
 
   dispose(): void {
+    this.#isDisposed = true;
     this.#loading.stop();
     for (const { stop } of this.#followed.values()) {
       stop.abort();
@@ -122,6 +124,9 @@ export class Jobs extends Store<IJobsState> {
       return known.done;
     }
     const stop = new AbortController();
+    if (this.#isDisposed) {
+      stop.abort(); // what was asked for when the panel was closed: nobody waits for its end
+    }
     const done = this.#follow(job, onEnded, stop.signal).finally(() =>
       this.#followed.delete(job.id)
     );
