@@ -14,14 +14,23 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from jupyter_pkgmgr.engines.conda_errors import Failure, not_installed
+from jupyter_pkgmgr.engines.conda_checks import (
+    apart,
+    check_answer,
+    check_held,
+    check_offline,
+    check_request,
+    check_shadow_tells,
+)
+from jupyter_pkgmgr.engines.conda_errors import Failure
 from jupyter_pkgmgr.engines.conda_executables import find_executable, root_prefix
-from jupyter_pkgmgr.engines.conda_output import Answer, changes, parse_answer, spec_name, split_log
+from jupyter_pkgmgr.engines.conda_output import Answer, changes, joined, parse_answer, split_log
 from jupyter_pkgmgr.engines.conda_progress import Download, watching
+from jupyter_pkgmgr.engines.conda_shadow import shadow
 from jupyter_pkgmgr.engines.protocol import EngineInfo, EngineRequest
 from jupyter_pkgmgr.model import (
     Cancellation,
@@ -35,21 +44,16 @@ from jupyter_pkgmgr.model import (
     Notice,
     Package,
     Phase,
-    PolicyKind,
     Verb,
     redact,
 )
 from jupyter_pkgmgr.model.errors import (
     CancelledError,
-    ConflictError,
     EngineKilledError,
     EnvironmentProblem,
-    InvalidSpecError,
     PkgError,
     PolicyError,
     UnknownFormatError,
-    UnreachableError,
-    UsageError,
     VerificationError,
 )
 from jupyter_pkgmgr.process import Completed, run
@@ -58,19 +62,43 @@ __all__ = ["CondaFamilyEngine"]
 
 _BOILERPLATE = re.compile(r"^(Security Warning: This transaction|Executing \S+ script|Cannot lock|Retrying in)")
 _LOGGER = re.compile(r"^(DEBUG|INFO|WARNING|ERROR) conda|^Retrying \(Retry\(")
-_EXACT_PIN = re.compile(r"(?P<name>[\w.-]+?)\s*=*\s*(?P<version>\d[\w.]*?)(?:\.\*)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Command:
+    """One run of the tool: its command line, its variables, and what a dry run of it said."""
+
+    executable: str
+    words: tuple[str, ...]
+    """Subcommand, options and specs."""
+    env: tuple[tuple[str, str], ...]
+    verb: Verb
+    specs: tuple[str, ...]
+    moves: frozenset[str] = frozenset()
+    """What it takes and brings, as ``-name-version-build`` and ``+name-version-build``."""
+    downloads: tuple[Download, ...] = ()
+
+    def argv(self, prefix: Path, *, dry: bool = False) -> tuple[str, ...]:
+        """The whole command line."""
+        verb, *rest = self.words
+        return (self.executable, verb, *(("--dry-run",) if dry else ()), "--json", "-y", "-p", str(prefix), *rest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Payload:
-    """What ``apply`` needs of a plan: the command line, its variables, and what it said it would fetch."""
+    """What ``apply`` needs of a plan: its commands, in order."""
 
-    argv: tuple[str, ...]
-    env: tuple[tuple[str, str], ...]
-    verb: Verb
-    specs: tuple[str, ...]
-    downloads: tuple[Download, ...] = ()
+    commands: tuple[_Command, ...]
     caches: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What one command would do; there is none where all of it is there already."""
+
+    changes: tuple[Change, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    command: _Command | None = None
 
 
 class CondaFamilyEngine(ABC):
@@ -137,41 +165,91 @@ class CondaFamilyEngine(ABC):
     def plan(
         self, environment: Environment, request: EngineRequest, *, events: EventSink, cancel: Cancellation
     ) -> EnginePlan:
-        """Work out the changes with ``--dry-run``."""
+        """Work out the changes with ``--dry-run``; with two where packages go and others come."""
         cancel.check()
-        _check_request(self.name, environment, request)
+        parts = _parts(request)
+        for part in parts:
+            check_request(environment, part)
         info = self.info(environment)
-        specs = self._specs(request)
-        if not specs and request.specs:  # all of it is there already
-            return EnginePlan(engine=self.name, engine_version=info.version, ecosystem=self.ecosystem, changes=())
-        payload = _Payload(
-            argv=(info.executable, *self._arguments(environment, request, info)),
-            env=tuple(self._variables(environment, _pins(request)).items()),
-            verb=request.verb,
-            specs=specs,
-            caches=request.conda.pkgs_dirs if request.conda else (),
-        )
-        events(Event(kind=EventKind.PHASE, phase=Phase.SOLVE))
-        dry = (*payload.argv[:2], "--dry-run", *payload.argv[2:])
-        answer = self._explicit(specs) or self._run(
-            dry, payload, environment, info.version, events=events, cancel=cancel
-        )
-        found = changes(answer.actions, verb=request.verb, specs=request.specs, installed=request.installed)
-        _check_answer(self.name, request, found)
-        if request.options.offline:
-            _check_offline(self.name, answer)
-        found, notices = self._warnings(environment, request, found)
+        if len(parts) == 1:
+            found = self._ask(environment, request, info, events=events, cancel=cancel)
+            asked: tuple[_Asked, ...] = (found,)
+            joint = found.changes
+        else:
+            asked = self._ask_both(environment, request, parts, info, events=events, cancel=cancel)
+            joint = joined(*(part.changes for part in asked))
         return EnginePlan(
             engine=self.name,
             engine_version=info.version,
             ecosystem=self.ecosystem,
+            changes=joint,
+            warnings=tuple(dict.fromkeys(notice for part in asked for notice in part.notices)),
+            payload=_Payload(
+                commands=tuple(part.command for part in asked if part.command and part.changes),
+                caches=request.conda.pkgs_dirs if request.conda else (),
+            ),
+        )
+
+    def _ask_both(
+        self,
+        environment: Environment,
+        request: EngineRequest,
+        parts: tuple[EngineRequest, ...],
+        info: EngineInfo,
+        *,
+        events: EventSink,
+        cancel: Cancellation,
+    ) -> tuple[_Asked, _Asked]:
+        """Ask for the removal, and then, in a shadow of the environment as it leaves it, for the rest."""
+        removal, rest = parts
+        check_shadow_tells(self.name, environment, request)
+        going = self._ask(environment, removal, info, events=events, cancel=cancel)
+        if others := [change.package.name for change in going.changes if change.after]:
+            raise apart(self.name, request, f"the removal itself brings {', '.join(others[:5])}")
+        check_held(self.name, request, going.changes)
+        gone = {change.package.key for change in going.changes}
+        rest = replace(rest, installed=tuple(package for package in rest.installed if package.key not in gone))
+        names = [change.package.name for change in going.changes]
+        with shadow(environment.prefix, names, asked=request.removals) as prefix:
+            coming = self._ask(environment, rest, info, prefix=prefix, events=events, cancel=cancel)
+        return going, coming
+
+    def _ask(
+        self,
+        environment: Environment,
+        request: EngineRequest,
+        info: EngineInfo,
+        *,
+        prefix: Path | None = None,
+        events: EventSink,
+        cancel: Cancellation,
+    ) -> _Asked:
+        """What one command would do, in the environment or in a shadow of it."""
+        specs = self._specs(request)
+        if not specs and request.specs:  # all of it is there already
+            return _Asked()
+        command = _Command(
+            executable=info.executable,
+            words=tuple(self._command(request, info)),
+            env=tuple(self._variables(environment, _pins(request)).items()),
+            verb=request.verb,
+            specs=specs,
+        )
+        events(Event(kind=EventKind.PHASE, phase=Phase.SOLVE))
+        answer = self._dry_run(command, environment, info.version, prefix=prefix, events=events, cancel=cancel)
+        found = changes(answer.actions, verb=request.verb, specs=request.specs, installed=request.installed)
+        check_answer(self.name, request, found)
+        if request.options.offline:
+            check_offline(self.name, answer)
+        found, notices = self._warnings(environment, request, found)
+        return _Asked(
             changes=found,
-            warnings=(*notices, *_notices(answer)),
-            payload=_with_downloads(payload, answer),
+            notices=(*notices, *_notices(answer)),
+            command=replace(command, moves=_moves(answer), downloads=_downloads(answer)),
         )
 
     def apply(self, environment: Environment, plan: EnginePlan, *, events: EventSink, cancel: Cancellation) -> None:
-        """Run the planned command for real and compare ``conda-meta`` with the plan."""
+        """Run the planned commands for real and compare ``conda-meta`` with the plan."""
         payload = plan.payload
         if not plan.changes or not isinstance(payload, _Payload):
             return
@@ -183,7 +261,7 @@ class CondaFamilyEngine(ABC):
             )
         watch = watching(
             environment.conda_meta,
-            downloads=payload.downloads,
+            downloads=tuple(download for command in payload.commands for download in command.downloads),
             links=tuple(_stem(change.after) for change in plan.changes if change.after),
             unlinks=tuple(_stem(change.before) for change in plan.changes if change.before),
             caches=payload.caches,
@@ -191,46 +269,82 @@ class CondaFamilyEngine(ABC):
         )
         try:
             with _history_kept(environment, events), watch:
-                answer = self._run(
-                    payload.argv, payload, environment, plan.engine_version, events=events, cancel=cancel
-                )
+                answers = [
+                    self._apply(command, environment, plan, first=not number, events=events, cancel=cancel)
+                    for number, command in enumerate(payload.commands)
+                ]
         except PkgError as error:
             raise _with_state(error, environment, plan) from error.__cause__
-        for notice in _notices(answer):
+        for notice in dict.fromkeys(notice for answer in answers for notice in _notices(answer)):
             events(Event(kind=EventKind.MESSAGE, level="warning", message=notice.message))
         events(Event(kind=EventKind.PHASE, phase=Phase.VERIFY))
         _verify(self.name, environment, plan)
 
+    def _apply(
+        self,
+        command: _Command,
+        environment: Environment,
+        plan: EnginePlan,
+        *,
+        first: bool,
+        events: EventSink,
+        cancel: Cancellation,
+    ) -> Answer:
+        """Run one command; a later one only if it still does what was planned in a shadow of the environment."""
+        version = plan.engine_version
+        if not first:
+            answer = self._dry_run(command, environment, version, events=events, cancel=cancel)
+            if differences := sorted(_moves(answer) ^ command.moves, key=lambda move: move[1:]):
+                raise VerificationError(
+                    f"after the removal {self.name} would do something else than was planned",
+                    reference="second-step-differs",
+                    context=tuple(_difference(move, command) for move in differences[:10]),
+                    note="the rest of the plan was worked out in a copy of the environment's records",
+                    hint="remove first, then do the rest; or --engine rattler for all of it",
+                )
+        return self._run(command.argv(environment.prefix), command, environment, version, events=events, cancel=cancel)
+
     # --- the run ------------------------------------------------------------------------------------------
 
-    def _arguments(self, environment: Environment, request: EngineRequest, info: EngineInfo) -> list[str]:
-        verb, *rest = self._command(request, info)
-        return [verb, "--json", "-y", "-p", str(environment.prefix), *rest]
+    def _dry_run(
+        self,
+        command: _Command,
+        environment: Environment,
+        version: str,
+        *,
+        prefix: Path | None = None,
+        events: EventSink,
+        cancel: Cancellation,
+    ) -> Answer:
+        argv = command.argv(prefix or environment.prefix, dry=True)
+        return self._explicit(command.specs) or self._run(
+            argv, command, environment, version, events=events, cancel=cancel
+        )
 
     def _run(
         self,
         argv: tuple[str, ...],
-        payload: _Payload,
+        command: _Command,
         environment: Environment,
         version: str,
         *,
         events: EventSink,
         cancel: Cancellation,
     ) -> Answer:
-        completed = run(argv, env=dict(payload.env), cwd=environment.prefix, on_stderr=_output(events), cancel=cancel)
+        completed = run(argv, env=dict(command.env), cwd=environment.prefix, on_stderr=_output(events), cancel=cancel)
         answer = parse_answer(self.name, completed.stdout)
         if answer is not None and not answer.log_history:
             answer.log_history, _ = split_log(completed.stderr)
         if answer is None and completed.returncode == 0:
-            answer = self._explicit(payload.specs)
+            answer = self._explicit(command.specs)
         failed = completed.returncode != 0 or answer is None or bool(answer.exception_name)
         if answer is not None and not failed and answer.success is not False:
             _tell(answer, completed, events, dry="--dry-run" in argv)
             return answer
         failure = Failure(
             tool=self.name,
-            verb=payload.verb,
-            specs=payload.specs,
+            verb=command.verb,
+            specs=command.specs,
             completed=completed,
             answer=answer or _from_stderr(self.name, completed),
             forgets_index=self._forgets_index(version),
@@ -248,36 +362,15 @@ class CondaFamilyEngine(ABC):
         raise error
 
 
-# --- before the run ---------------------------------------------------------------------------------------
+# --- around a run -----------------------------------------------------------------------------------------
 
 
-def _check_request(tool: str, environment: Environment, request: EngineRequest) -> None:
-    for text in (*request.specs, *request.options.channels):
-        if text.startswith("-") or not text.strip():
-            raise InvalidSpecError(f"{text!r} can't be given to conda: it would be read as an option")
-    if not request.specs and request.verb is not Verb.UPDATE:
-        raise UsageError(f"nothing to {request.verb}", hint=f"%pkg {request.verb} NAME")
-    if request.removals:  # each of its commands solves anew: the second would be planned on what the first changes
-        others = "update" if request.verb is Verb.UPDATE else "install"
-        raise UsageError(
-            f"{tool} can't remove and {others} in one plan",
-            reference="engine-one-verb",
-            note="none of its commands does both",
-            hint=f"%pkg remove {' '.join(request.removals)}, then the rest; or --engine rattler for all of it",
-        )
-    frozen = environment.policy(PolicyKind.FROZEN)
-    if frozen and not request.options.override_frozen:  # the mamba family and conda before 25.5 don't look
-        raise PolicyError(
-            "the environment is frozen",
-            reference="frozen",
-            note=frozen.message or "conda-meta/frozen marks it (CEP 22)",
-            hint="install into another environment, or, at your own risk, use --override-frozen",
-        )
-    if request.verb is not Verb.INSTALL:
-        there = {package.name.lower() for package in request.installed}
-        absent = [name for name in map(spec_name, request.specs) if name and name not in there]
-        if absent:  # conda fails, the mamba family calls it success
-            raise not_installed(absent)
+def _parts(request: EngineRequest) -> tuple[EngineRequest, ...]:
+    """The request as commands that there are: none removes and does anything else."""
+    if not request.removals:
+        return (request,)
+    removal = replace(request, verb=Verb.REMOVE, specs=request.removals, updates=(), removals=(), held=(), pins=())
+    return removal, replace(request, removals=())
 
 
 def _pins(request: EngineRequest) -> tuple[str, ...]:
@@ -293,81 +386,28 @@ def _output(events: EventSink) -> Callable[[str], None]:
     return lambda line: events(Event(kind=EventKind.OUTPUT, message=redact(line)))
 
 
-# --- after a dry run --------------------------------------------------------------------------------------
-
-
-def _check_answer(tool: str, request: EngineRequest, found: tuple[Change, ...]) -> None:
-    """Refuse an answer that breaks a promise; classic conda overrides pins, an emptied index answers "all there"."""
-    held = {package.key: package for package in request.held}
-    for change in found:
-        if change.before and change.before.key in held:
-            broken = held[change.before.key]
-            goal = change.after.version if change.after else "nothing"
-            if change.after is None or (change.after.version, change.after.build) != (broken.version, broken.build):
-                raise _held(tool, request, f"{broken.name} {broken.version} would become {goal}")
-    for pin in request.pins:
-        match = _EXACT_PIN.fullmatch(pin)
-        for change in found:
-            after = change.after
-            if match and after and after.name == match["name"] and not _within(after.version, match["version"]):
-                raise _held(tool, request, f"{after.name} would become {after.version}, the pin is {pin}")
-    lost = [change.before for change in found if change.after is None and change.before and change.before.requested]
-    if lost and request.verb is not Verb.REMOVE:  # micromamba makes room without asking, even where there are pins
-        goes = ", ".join(f"{package.name} {package.version}" for package in lost)
-        raise _held(tool, request, f"{goes} would be removed to make room")
-    if request.verb is Verb.INSTALL:
-        there = {package.name.lower() for package in request.installed}
-        there |= {change.after.name.lower() for change in found if change.after}
-        absent = [name for name in map(spec_name, request.specs) if name and name not in there]
-        if absent:
-            raise UnreachableError(
-                f"{tool} says that everything is installed, but {', '.join(absent)} isn't",
-                reference="index-cache",
-                note="its cached index of the channel may be empty; a refused request (403) leaves it so",
-                hint=f"{tool} clean --index-cache",
-            )
-
-
-def _within(version: str, pinned: str) -> bool:
-    return version == pinned or version.startswith(f"{pinned}.")
-
-
-def _held(tool: str, request: EngineRequest, what: str) -> ConflictError:
-    return ConflictError(
-        f"{tool} found no solution that keeps what must stay",
-        context=(what,),
-        note=f"asked for: {redact(', '.join(request.specs[:5])) or 'everything'}",
-        hint="ask for other versions",
-    )
-
-
-def _check_offline(tool: str, answer: Answer) -> None:
-    """The mamba family downloads in spite of ``--offline``, so such a plan is refused."""
+def _downloads(answer: Answer) -> tuple[Download, ...]:
     fetch = answer.actions.fetch if answer.actions else []
-    needed = [record.name for record in fetch if record.url and not record.url.startswith("file:")]
-    if needed:
-        raise UnreachableError(
-            f"{', '.join(needed)} would have to be downloaded, and this is offline",
-            reference="offline",
-            hint=f"try again without --offline; {tool} has cached what it fetched before",
-        )
-
-
-def _with_downloads(payload: _Payload, answer: Answer) -> _Payload:
-    fetch = answer.actions.fetch if answer.actions else []
-    downloads = tuple(
+    return tuple(
         Download(name=record.name, file_name=record.fn, url=record.url, size=record.size)
         for record in fetch
         if record.fn
     )
-    return _Payload(
-        argv=payload.argv,
-        env=payload.env,
-        verb=payload.verb,
-        specs=payload.specs,
-        downloads=downloads,
-        caches=payload.caches,
+
+
+def _moves(answer: Answer) -> frozenset[str]:
+    if answer.actions is None:
+        return frozenset()
+    return frozenset(
+        f"{sign}{record.name}-{record.version}-{record.build_id}"
+        for sign, records in (("-", answer.actions.unlink), ("+", answer.actions.link))
+        for record in records
     )
+
+
+def _difference(move: str, command: _Command) -> str:
+    planned = "planned, but not" if move in command.moves else "not planned, but"
+    return f"{planned} {'removed' if move[0] == '-' else 'installed'} now: {move[1:]}"
 
 
 def _notices(answer: Answer) -> tuple[Notice, ...]:

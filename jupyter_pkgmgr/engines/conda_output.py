@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
@@ -25,6 +26,7 @@ __all__ = [
     "Record",
     "changes",
     "compare_versions",
+    "joined",
     "parse_answer",
     "spec_name",
     "split_log",
@@ -203,6 +205,22 @@ def changes(
             )
         )
     return tuple(found)
+
+
+def joined(going: tuple[Change, ...], coming: tuple[Change, ...]) -> tuple[Change, ...]:
+    """A removal and what is done after it, as the changes of both together.
+
+    What goes and comes again as it was is a reinstallation: its files are others afterwards.
+    """
+    gone = {change.package.key: change.before for change in going}
+    back = {change.package.key for change in coming}
+    together = []
+    for change in coming:
+        before = gone.get(change.package.key)
+        if before is not None:
+            change = replace(change, action=_action(before, change.after, None, None), before=before)  # noqa: PLW2901
+        together.append(change)
+    return (*together, *(change for change in going if change.package.key not in back))
 
 
 def _package(record: Record, fetched: Record | None = None) -> Package:

@@ -18,50 +18,58 @@ from jupyter_pkgmgr.environments.conda_settings import CondaSettings, Setting
 from jupyter_pkgmgr.model import Options
 from jupyter_pkgmgr.model.errors import UsageError
 
-__all__ = ["ChannelSetup", "canonical_channel", "channel_setup", "localise", "unhonoured", "without_credentials"]
+__all__ = [
+    "ChannelSetup",
+    "canonical_channel",
+    "channel_setup",
+    "is_set",
+    "localise",
+    "unhonoured",
+    "without_credentials",
+]
 
 _TOKEN = re.compile(r"^(/t/[^/]+)(?=/|$)")
 _FALSE = frozenset({"", "0", "false", "no", "none", "off"})
 
 
-def _is_set(value: object) -> bool:
+def is_set(value: object) -> bool:
     """Whether a setting's value says anything: not false, zero, empty, or the text of one of them."""
     return value.strip().lower() not in _FALSE if isinstance(value, str) else bool(value)
 
 
 def _is_off(value: object) -> bool:
-    return not _is_set(value)
+    return not is_set(value)
 
 
 def _other_than(*values: str) -> Callable[[object], bool]:
-    return lambda value: _is_set(value) and str(value).lower() not in values
+    return lambda value: is_set(value) and str(value).lower() not in values
 
 
 UNHONOURED: Mapping[str, tuple[Callable[[object], bool], str]] = {
-    "always_copy": (_is_set, "rattler links where the file system can"),
-    "always_softlink": (_is_set, "rattler never makes symbolic links of packages"),
-    "channel_settings": (_is_set, "credentials from conda's plugins are out of reach"),
-    "client_ssl_cert": (_is_set, "rattler has no client certificates"),
-    "client_ssl_cert_key": (_is_set, "rattler has no client certificates"),
+    "always_copy": (is_set, "rattler links where the file system can"),
+    "always_softlink": (is_set, "rattler never makes symbolic links of packages"),
+    "channel_settings": (is_set, "credentials from conda's plugins are out of reach"),
+    "client_ssl_cert": (is_set, "rattler has no client certificates"),
+    "client_ssl_cert_key": (is_set, "rattler has no client certificates"),
     "deps_modifier": (_other_than("not_set"), "it changes what conda itself solves for"),
-    "disallowed_packages": (_is_set, "rattler can't leave packages out of the channels"),
-    "download_only": (_is_set, "rattler downloads and links in one go"),
-    "exclude_newer": (_is_set, "channels must tell times that conda reads differently"),
-    "exclude_newer_package": (_is_set, "channels must tell times that conda reads differently"),
-    "extra_safety_checks": (_is_set, "rattler doesn't check each file's sum when it links"),
-    "override_virtual_packages": (_is_set, "only the CONDA_OVERRIDE_ variables are known"),
+    "disallowed_packages": (is_set, "rattler can't leave packages out of the channels"),
+    "download_only": (is_set, "rattler downloads and links in one go"),
+    "exclude_newer": (is_set, "channels must tell times that conda reads differently"),
+    "exclude_newer_package": (is_set, "channels must tell times that conda reads differently"),
+    "extra_safety_checks": (is_set, "rattler doesn't check each file's sum when it links"),
+    "override_virtual_packages": (is_set, "only the CONDA_OVERRIDE_ variables are known"),
     "path_conflict": (_other_than("clobber", "warn"), "rattler can't refuse files that two packages share"),
-    "pip_interop_enabled": (_is_set, "rattler doesn't see pip's packages when it solves"),
-    "prefix_data_interoperability": (_is_set, "rattler doesn't see pip's packages when it solves"),
-    "restore_free_channel": (_is_set, "the free channel isn't looked at"),
+    "pip_interop_enabled": (is_set, "rattler doesn't see pip's packages when it solves"),
+    "prefix_data_interoperability": (is_set, "rattler doesn't see pip's packages when it solves"),
+    "restore_free_channel": (is_set, "the free channel isn't looked at"),
     "sat_solver": (_other_than("pycosat"), "it names a solver of conda's own"),
-    "shortcuts_only": (_is_set, "rattler makes all menu entries or none"),
+    "shortcuts_only": (is_set, "rattler makes all menu entries or none"),
     "solver": (_other_than("libmamba", "rattler"), "it names a solver of conda's own"),
-    "track_features": (_is_set, "features are a thing of conda's old solver"),
+    "track_features": (is_set, "features are a thing of conda's old solver"),
     "update_modifier": (_other_than("update_specs"), "it changes what conda itself solves for"),
-    "use_index_cache": (_is_set, "rattler decides by the server's answer whether its cache is fresh"),
-    "use_only_tar_bz2": (_is_set, "rattler takes .conda files where there are some"),
-    "signing_metadata_url_base": (_is_set, "rattler doesn't check conda's content trust"),
+    "use_index_cache": (is_set, "rattler decides by the server's answer whether its cache is fresh"),
+    "use_only_tar_bz2": (is_set, "rattler takes .conda files where there are some"),
+    "signing_metadata_url_base": (is_set, "rattler doesn't check conda's content trust"),
 }
 """Settings that send a request to a real executable: when they matter, and why rattler can't.
 

@@ -171,6 +171,60 @@ def test_what_cannot_be(real: Real) -> None:
     assert real.versions() == {}
 
 
+# --- removals beside something else -----------------------------------------------------------------------------------
+
+
+def files(*folders: Path) -> dict[Path, bytes]:
+    """Everything in these folders but what tools cache: the channel's index, and mamba's lock files."""
+    found = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+    return {path: path.read_bytes() for path in found if "pkgs" not in path.parts and ".cache" not in path.parts}
+
+
+def test_a_removal_and_what_it_makes_room_for_are_one_plan(
+    real: Real, clean_settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither goes without the other; planning leaves nothing, neither in the prefix nor in the user's own places."""
+    monkeypatch.setenv("CONDA_REGISTER_ENVS", "true")
+    real.do(Verb.INSTALL, "gamma")
+    before = files(real.prefix, clean_settings)
+    planned = real.do(Verb.INSTALL, "alpha=2", removals=("gamma",), apply=False)
+    assert planned == {"gamma": Action.REMOVE, "alpha": Action.INSTALL, "beta": Action.UPGRADE}
+    assert files(real.prefix, clean_settings) == before
+    assert real.do(Verb.INSTALL, "alpha=2", removals=("gamma",)) == planned
+    assert real.versions() == {"alpha": "2.0", "beta": "2.0"}
+    assert (real.prefix / "share" / "beta.txt").read_text(encoding="utf-8") == "beta 2.0\n"
+    requested = read_history(real.prefix / "conda-meta" / "history").requested_specs()
+    assert set(requested) == {"alpha"}
+
+
+def test_settings_and_pins_of_the_prefix_hold_for_what_comes_after_a_removal(real: Real) -> None:
+    real.do(Verb.INSTALL, "gamma")
+    (real.prefix / ".condarc").write_text("pinned_packages: [beta <2]\n", encoding="utf-8")
+    told = real.do(Verb.INSTALL, "alpha", removals=("gamma",), apply=False)
+    (real.prefix / ".condarc").unlink()
+    (real.prefix / "conda-meta" / "pinned").write_text("beta <2\n", encoding="utf-8")
+    assert real.do(Verb.INSTALL, "alpha", removals=("gamma",), apply=False) == told
+    assert told["beta"] is Action.REINSTALL, "it goes with gamma, and comes again as it was"
+    (real.prefix / "conda-meta" / "pinned").unlink()
+    assert real.do(Verb.INSTALL, "alpha", removals=("gamma",), apply=False)["beta"] is Action.UPGRADE
+
+
+def test_an_update_beside_a_removal(real: Real) -> None:
+    real.do(Verb.INSTALL, "gamma", "beta")
+    assert real.do(Verb.UPDATE, "beta", removals=("gamma",)) == {"gamma": Action.REMOVE, "beta": Action.UPGRADE}
+    assert real.versions() == {"beta": "2.0"}
+
+
+def test_what_is_held_is_not_removed_for_anything(real: Real) -> None:
+    real.do(Verb.INSTALL, "gamma")
+    with pytest.raises(ConflictError):
+        real.do(Verb.INSTALL, "alpha=2", removals=("gamma",), held=real.installed())
+    assert real.versions() == {"gamma": "1.0", "beta": "1.0"}
+
+
+# --- what cannot be ---------------------------------------------------------------------------------------------------
+
+
 def test_a_channel_that_is_down(real: Real) -> None:
     real.url = "http://127.0.0.1:9/nothing"
     with pytest.raises(UnreachableError):
