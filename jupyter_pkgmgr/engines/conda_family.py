@@ -299,8 +299,8 @@ class CondaFamilyEngine(ABC):
                     f"after the removal {self.name} would do something else than was planned",
                     reference="second-step-differs",
                     context=tuple(_difference(move, command) for move in differences[:10]),
-                    note="the rest of the plan was worked out in a copy of the environment's records",
-                    hint="remove first, then do the rest; or --engine rattler for all of it",
+                    note="a channel may have changed meanwhile; that part was planned in a copy of the records",
+                    hint="try again; if it stays so, remove first, then do the rest; or --engine rattler for all of it",
                 )
         return self._run(command.argv(environment.prefix), command, environment, version, events=events, cancel=cancel)
 
