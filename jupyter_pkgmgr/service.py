@@ -11,7 +11,7 @@ import copy
 import functools
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
-from typing import Self
+from typing import Self, TypeVar
 
 from jupyter_pkgmgr import lookup
 from jupyter_pkgmgr.catalog import PackageMetadata, PyPICatalog
@@ -35,6 +35,7 @@ from jupyter_pkgmgr.model import (
     Ecosystem,
     Environment,
     EventSink,
+    Notice,
     Options,
     Outcome,
     Package,
@@ -70,6 +71,8 @@ from jupyter_pkgmgr.transactions import (
     UndoPlan,
     apply_plan,
     apply_undo,
+    attempt_recovery,
+    being_changed,
     came_along,
     examine,
     hold,
@@ -324,13 +327,17 @@ class PackageService:
 
     def inventory(self, environment: Environment) -> Inventory:
         """What is installed; as requested counts what somebody asked for, not what we asked conda for in their name."""
-        inventory = self._inventory(environment)
+        return self.read(environment)[0]
+
+    def read(self, environment: Environment) -> tuple[Inventory, Notice | None]:
+        """What is installed, and why that may be half of a change."""
+        inventory, notice = self._read(environment)
         along = came_along(environment)
         packages = tuple(_as_asked(package, along) for package in inventory.packages)
-        return inventory if packages == inventory.packages else replace(inventory, packages=packages)
+        return (inventory if packages == inventory.packages else replace(inventory, packages=packages)), notice
 
-    def unfinished(self, environment: Environment) -> PkgError | None:
-        """Why an interrupted change has not been taken back: what is read then may be half of it."""
+    def unfinished(self, environment: Environment) -> Notice | None:
+        """Why what is read now may be half of a change: one is under way, or could not be taken back."""
         return self._recover(environment)
 
     def history(self, environment: Environment) -> tuple[Entry, ...]:
@@ -358,7 +365,7 @@ class PackageService:
 
     def search(self, environment: Environment, query: str, *, limit: int = 20) -> lookup.SearchAnswer:
         """Look for packages in the channels (in a conda environment) and in the indexes, side by side."""
-        return lookup.search(self._sources, self._inventory(environment), query, limit=limit)
+        return _told(self._read(environment), lambda found: lookup.search(self._sources, found, query, limit=limit))
 
     def show(self, environment: Environment, name: str) -> lookup.Details:
         """Everything about one package, installed or not.
@@ -368,7 +375,7 @@ class PackageService:
         PackageNotFoundError
             If it is neither installed nor available.
         """
-        return lookup.show(self._sources, self.inventory(environment), name)
+        return _told(self.read(environment), lambda found: lookup.show(self._sources, found, name))
 
     def versions(
         self, environment: Environment, name: str, *, ecosystem: Ecosystem | None = None
@@ -380,15 +387,18 @@ class PackageService:
         PackageNotFoundError
             If there is no such package.
         """
-        return lookup.list_versions(self._sources, self._inventory(environment), name, ecosystem=ecosystem)
+        return _told(
+            self._read(environment),
+            lambda found: lookup.list_versions(self._sources, found, name, ecosystem=ecosystem),
+        )
 
     def outdated(self, environment: Environment, *, cancel: Cancellation | None = None) -> lookup.Outdated:
         """The installed packages of which a newer version fits this Python and this machine.
 
         What can't be looked up is told in the notes.
         """
-        inventory = self._inventory(environment)
-        return lookup.find_outdated(self._sources, inventory, cancel=cancel or Cancellation())
+        cancel = cancel or Cancellation()
+        return _told(self._read(environment), lambda found: lookup.find_outdated(self._sources, found, cancel=cancel))
 
     def names(self, environment: Environment) -> lookup.Names:
         """Every name of a package that can be completed."""
@@ -402,7 +412,7 @@ class PackageService:
         PackageNotFoundError
             If it isn't installed.
         """
-        return lookup.why(self.inventory(environment), name)
+        return _told(self.read(environment), lambda found: lookup.why(found, name))
 
     def settings(self, environment: Environment) -> lookup.SettingsInForce:
         """Which channels, indexes and engines would be used, and where that was said."""
@@ -411,26 +421,22 @@ class PackageService:
 
     def missing_import(self, environment: Environment, module: str) -> lookup.Hint | None:
         """What to install so that ``import module`` works; ``None`` where nobody knows or it is there already."""
-        return lookup.missing_import(self._inventory(environment), module)
+        return lookup.missing_import(self._read(environment)[0], module)
 
-    def _inventory(self, environment: Environment) -> Inventory:
-        self._recover(environment)
-        return read_inventory(environment)
+    def _read(self, environment: Environment) -> tuple[Inventory, Notice | None]:
+        notice = self._recover(environment)
+        inventory = read_inventory(environment)
+        return inventory, notice or being_changed(environment)
 
-    def _recover(self, environment: Environment) -> PkgError | None:
-        """Take back what was interrupted before anything is read.
+    def _recover(self, environment: Environment) -> Notice | None:
+        """Take back what was interrupted before anything is read; says why what is read may be half of a change.
 
-        An engine that outlived its ``%pkg`` isn't waited for: what is read then may be half of its change. Only
-        changes wait for it, and :meth:`doctor` tells.
-
-        Where that can't be done, reading goes on: this user may be allowed to do nothing else, and has to see what
-        there is. Whoever wants to change the environment is told.
+        Nobody is waited for, neither a change that is under way nor an engine that outlived its ``%pkg``: only changes
+        wait. Where something can't be taken back, reading goes on as well: this user may be allowed to do nothing else,
+        and has to see what there is.
         """
-        try:
-            recover(environment, self._owner(), events=ignore_events, cancel=Cancellation(), wait=False)
-        except PkgError as error:
-            return error
-        return None
+        _, notice = attempt_recovery(environment, self._owner())
+        return notice
 
     # --- engines ---------------------------------------------------------------------------------------------------
 
@@ -448,6 +454,24 @@ class PackageService:
             unhonoured=unhonoured,
             executables=functools.partial(available_executables, environment),
         )
+
+
+_Answer = TypeVar(
+    "_Answer", lookup.Details, lookup.Outdated, lookup.PackageVersions, lookup.Reasons, lookup.SearchAnswer
+)
+
+
+def _told(read: tuple[Inventory, Notice | None], ask: Callable[[Inventory], _Answer]) -> _Answer:
+    """An answer about what is installed, or the error instead of one, with what is to be said of what was read."""
+    inventory, notice = read
+    if notice is None:
+        return ask(inventory)
+    try:
+        answer: _Answer = ask(inventory)
+    except PkgError as error:
+        error.note = "; ".join(filter(None, (notice.message, error.note)))
+        raise
+    return replace(answer, notes=(notice.message, *answer.notes))
 
 
 def _as_asked(package: Package, along: Container[tuple[tuple[Ecosystem, str], str]]) -> Package:

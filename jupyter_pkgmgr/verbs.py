@@ -15,6 +15,7 @@ from jupyter_pkgmgr.model import (
     Environment,
     Event,
     EventSink,
+    Notice,
     Outcome,
     Plan,
     ignore_events,
@@ -208,7 +209,7 @@ class Runner:
     # --- verbs that read -------------------------------------------------------------------------------------------
 
     def _list(self, command: Command) -> Report:
-        inventory = self._service.inventory(self._environment)
+        inventory, notice = self._service.read(self._environment)
         patterns = [word if set("*?[") & set(word) else f"*{word}*" for word in map(str.lower, command.words)]
         packages = tuple(
             package
@@ -216,8 +217,8 @@ class Runner:
             if not patterns or any(fnmatchcase(package.name.lower(), pattern) for pattern in patterns)
         )
         self._show("result", render_packages(packages, inventory))
-        self._tell_unfinished()
-        return _report(packages=packages, fingerprint=inventory.fingerprint)
+        self._warn(notice)
+        return _report(packages=packages, fingerprint=inventory.fingerprint, notes=_messages(notice))
 
     def _search(self, command: Command) -> Report:
         answer = self._service.search(self._environment, " ".join(command.words), limit=command.limit)
@@ -250,14 +251,15 @@ class Runner:
         entries = self._service.history(self._environment)
         shown = render_history(entries, self._environment, limit=command.limit, verbose=command.verbose)
         self._show("result", shown)
-        self._tell_unfinished()
-        return _report(history=entries[: command.limit])
+        notice = self._service.unfinished(self._environment)
+        self._warn(notice)
+        return _report(history=entries[: command.limit], notes=_messages(notice))
 
-    def _tell_unfinished(self) -> None:
-        """Say that what was read may be half of a change that can't be taken back."""
-        error = self._service.unfinished(self._environment)
-        if error is not None:
-            self._show("warning-unfinished", plain(f"warning: {error.message}; {self._program} doctor says more"))
+    def _warn(self, notice: Notice | None) -> None:
+        """Say that what was read may be half of a change."""
+        if notice is not None:
+            more = "" if notice.reference == "being-changed" else f"; {self._program} doctor says more"
+            self._show(f"warning-{notice.reference}", plain(f"warning: {notice.message}{more}"))
 
     def _panel(self, _command: Command) -> Report:
         """A kernel shows it itself, without asking here: this is a terminal, or something behind the verb."""
@@ -280,6 +282,10 @@ def defect(error: Exception) -> PkgError:
         hint="the same command with -v shows where; please report that",
         detail="".join(traceback.format_exception(error)),
     )
+
+
+def _messages(notice: Notice | None) -> list[str]:
+    return [notice.message] if notice else []
 
 
 def _report(*, outcome: Outcome | None = None, exit: int = 0, **parts: Any) -> Report:  # noqa: A002  the word for it

@@ -137,15 +137,17 @@ def environment(call: Call) -> ApiResponse:
 
 def packages(call: Call) -> ApiResponse:
     """What is installed; nothing again where the caller has it already."""
-    inventory = call.service().inventory(call.environment())
-    if _has(call, inventory.fingerprint):
-        return _unchanged(inventory.fingerprint)
+    inventory, notice = call.service().read(call.environment())
+    tag = "" if notice else inventory.fingerprint  # what may be half of a change isn't to be kept
+    if _has(call, tag):
+        return _unchanged(tag)
     shown = document(
         fingerprint=inventory.fingerprint,
         packages=[row_document(package, inventory) for package in inventory.packages],
         problems=[problem_document(problem) for problem in inventory.problems],
+        notes=[notice.message] if notice else [],
     )
-    return ApiResponse(body=shown, headers=_tagged(inventory.fingerprint))
+    return ApiResponse(body=shown, headers=_tagged(tag))
 
 
 def package(call: Call) -> ApiResponse:

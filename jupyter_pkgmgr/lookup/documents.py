@@ -128,6 +128,7 @@ class Reasons:
 
     package: Package
     chains: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,7 +130,11 @@ def render_why(reasons: Reasons) -> Rendered:
         head += ": nothing installed needs it"
     lines = [" ← ".join(reversed(chain)) for chain in reasons.chains]
     body = "".join(f"<div>{esc(line)}</div>" for line in lines)
-    return Rendered(text=_lines([head, *(f"  {line}" for line in lines)]), html=block(f"<b>{esc(head)}</b>{body}"))
+    notes = [f"note: {note}" for note in reasons.notes]
+    remarks = "".join(f"<div>{muted(esc(note))}</div>" for note in notes)
+    return Rendered(
+        text=_lines([head, *(f"  {line}" for line in lines), *notes]), html=block(f"<b>{esc(head)}</b>{body}{remarks}")
+    )
 
 
 def render_problems(problems: Sequence[Problem], environment: Environment) -> Rendered:

@@ -6,7 +6,7 @@ from .history import Entry, Result, came_along, in_force, read_entries, record_v
 from .limits import read_limits
 from .locks import Owner
 from .overwritten import overlaps
-from .recover import Recovered, is_unfinished, recover
+from .recover import Recovered, attempt_recovery, being_changed, is_unfinished, recover
 from .transaction import hold
 from .undo import UndoPlan, apply_undo, plan_undo
 from .verdicts import make_verdict
@@ -19,6 +19,8 @@ __all__ = [
     "UndoPlan",
     "apply_plan",
     "apply_undo",
+    "attempt_recovery",
+    "being_changed",
     "came_along",
     "examine",
     "hold",

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from jupyter_pkgmgr.inventory import Inventory, Problem, altered_files, missing_files, read_inventory
 from jupyter_pkgmgr.model import Cancellation, Ecosystem, Environment, EventSink, Package, ignore_events
-from jupyter_pkgmgr.model.errors import CancelledError, PkgError
 
 from .history import ENTRY, Entry, Result, in_force, read_entries, read_files, signature
-from .locks import Owner, living_holder
-from .recover import is_unfinished, recover
+from .locks import Owner
+from .recover import attempt_recovery
 from .state import State, state_of
 from .verify import installed
 
@@ -45,7 +44,7 @@ def examine(
         If it was cancelled.
     """
     cancel = cancel or Cancellation()
-    unfinished = tuple(_unfinished(environment, owner, events, cancel))
+    unfinished = tuple(_unfinished(environment, owner, events))
     inventory = read_inventory(environment)
     state = state_of(environment)
     entries = read_entries(environment)
@@ -61,39 +60,19 @@ def examine(
     )
 
 
-def _unfinished(environment: Environment, owner: Owner, events: EventSink, cancel: Cancellation) -> Iterator[Problem]:
+def _unfinished(environment: Environment, owner: Owner, events: EventSink) -> Iterator[Problem]:
     """What became of an interrupted transaction, or who is changing the environment."""
-    journal = state_of(environment).journal
-    try:
-        recovered = recover(environment, owner, events=events, cancel=cancel, wait=False)
-    except CancelledError:
-        raise
-    except PkgError as error:
-        yield Problem(
-            reference="unfinished-transaction",
-            message=f"an interrupted change can't be taken back: {': '.join((error.message, *_few(error.context)))}",
-            path=journal,
-            hint=error.hint or "%pkg list tries again, as does every other command",
-        )
-        return
+    recovered, notice = attempt_recovery(environment, owner, events=events)
     if recovered is not None:
-        notice = recovered.notice
         command = " ".join(recovered.entry.command.split())
-        yield Problem(reference=notice.reference, message=notice.message, hint=f"to try again: {command}")
-    elif is_unfinished(environment):
-        holder = living_holder(environment)
-        who = f"{holder.user}@{holder.host}, process {holder.pid}" if holder else "another process"
+        yield Problem(reference=recovered.notice.reference, message=recovered.message, hint=f"to try again: {command}")
+    if notice is not None:
         yield Problem(
-            reference="being-changed",
-            message=f"{who} is changing this environment, so what follows may be half true",
-            path=journal,
-            hint="%pkg doctor again when that has ended",
+            reference=notice.reference,
+            message=notice.message,
+            path=state_of(environment).journal,
+            hint=notice.hint or "%pkg list tries again, as does every other command",
         )
-
-
-def _few(facts: Sequence[str]) -> tuple[str, ...]:
-    """The facts of an error as one, or none."""
-    return ("; ".join(facts[:_NAMED]),) if facts else ()
 
 
 def _damaged(state: State, entries: Sequence[Entry]) -> Iterator[Problem]:

@@ -56,9 +56,11 @@ __all__ = [
     "attempt_lock",
     "cache_lock",
     "living_holder",
+    "moment",
     "prefix_lock",
     "release_lock",
     "state_folder",
+    "who_changes",
 ]
 
 STATE = ".jupyter_pkgmgr"
@@ -332,6 +334,11 @@ def living_holder(environment: Environment) -> Owner | None:
     return None if holder is None or _is_dead(holder) else holder
 
 
+def who_changes(environment: Environment) -> str:
+    """Who holds the environment, or what of theirs still runs, since when; as a sentence for those who only read."""
+    return _waiting(state_folder(environment) / "lock", "this environment")
+
+
 def _read_holder(path: Path) -> Owner | None:
     try:
         return Owner.from_json(_who(path).read_bytes())
@@ -346,11 +353,16 @@ def _waiting(path: Path, subject: str) -> str:
     holder = _read_holder(path)
     if holder is None:
         return f"something else changes {subject}{remedy}"
-    who = f"{holder.user}@{holder.host}, process {holder.pid}"
+    who = f"{holder.user}@{holder.host}, process {holder.pid}, since {moment(holder.started)}"
     what = " ".join(holder.command.split()) or holder.face or "a change"
     if _is_dead(holder):
         return f"what {what} ({who}, killed) left running still changes {subject}{remedy}"
-    return f"{what} ({who}, since {holder.started}) changes {subject}{remedy}"
+    return f"{what} ({who}) changes {subject}{remedy}"
+
+
+def moment(started: str) -> str:
+    """When something began, as one reads it."""
+    return f"{started.replace('T', ' ').removesuffix('+00:00')} UTC"
 
 
 def _left_running(path: Path) -> str:

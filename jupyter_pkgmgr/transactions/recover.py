@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 from jupyter_pkgmgr.engines.guard import wait_for_worker
 from jupyter_pkgmgr.inventory import fingerprint
-from jupyter_pkgmgr.model import Cancellation, Environment, Event, EventKind, EventSink, Notice
+from jupyter_pkgmgr.model import Cancellation, Environment, Event, EventKind, EventSink, Notice, ignore_events
 from jupyter_pkgmgr.model.errors import CancelledError, EnvironmentProblem, PkgError
 
 from .commit import commit
 from .history import Entry, Result
 from .journal import Journal, copy_of, is_ended, put_away, read_journal, seen_alive
-from .locks import Lock, Owner, prefix_lock
+from .locks import Lock, Owner, living_holder, moment, prefix_lock, who_changes
 from .manifest import Manifest
 from .rollback import Restored, explained, rollback
 from .settling import has_reached_the_disk, is_from_another_boot, revoke, settle, settled
@@ -22,10 +22,20 @@ from .snapshot import Snapshot
 from .spared import is_finished, overtaken
 from .state import State, state_of
 
+__all__ = [
+    "Recovered",
+    "attempt_recovery",
+    "awaited_lock",
+    "being_changed",
+    "is_unfinished",
+    "recover",
+    "recover_locked",
+]
+
 FINISHED = "all of it is there, as its tool went on and finished it"
 """What is said of a change whose engine outlived whoever began it."""
-
-__all__ = ["Recovered", "awaited_lock", "is_unfinished", "recover", "recover_locked"]
+_FACTS = 10
+"""How many facts of an error one sentence has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +96,35 @@ def recover(
             return recover_locked(environment, events=events)
     except CancelledError:
         return None
+
+
+def attempt_recovery(
+    environment: Environment, owner: Owner, *, events: EventSink = ignore_events
+) -> tuple[Recovered | None, Notice | None]:
+    """Take back what was interrupted, for who only reads: nobody is waited for, and nothing that can't be is raised.
+
+    Returns what was taken back, and why what is read now may be half of a change.
+    """
+    try:
+        recovered = recover(environment, owner, events=events, cancel=Cancellation(), wait=False)
+    except PkgError as error:
+        if living_holder(environment) is not None:  # this user may not ask for the lock
+            return None, being_changed(environment)
+        facts = "; ".join(error.context[:_FACTS])
+        return None, Notice(
+            reference="unfinished-transaction",
+            message=f"an interrupted change can't be taken back: {': '.join(filter(None, (error.message, facts)))}",
+            hint=error.hint,
+        )
+    return recovered, being_changed(environment)
+
+
+def being_changed(environment: Environment) -> Notice | None:
+    """What to say with what is read while somebody changes it, or while what they left running does."""
+    if not is_unfinished(environment):
+        return None
+    message = f"{who_changes(environment)}, so what is shown may be half of that"
+    return Notice(reference="being-changed", message=message, hint="look again when that has ended")
 
 
 @contextlib.contextmanager
@@ -182,8 +221,7 @@ def _finished(environment: Environment, state: State, journal: Journal) -> Entry
 
 
 def _described(entry: Entry) -> str:
-    when = entry.started.replace("T", " ").removesuffix("+00:00")
-    return f"{entry.command or 'a change'} of {when} UTC by {entry.user or 'somebody'}"
+    return f"{entry.command or 'a change'} of {moment(entry.started)} by {entry.user or 'somebody'}"
 
 
 def _committed(environment: Environment, state: State, journal: Journal) -> Recovered | None:

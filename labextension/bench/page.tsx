@@ -30,7 +30,12 @@ function makeNames(count: number): string[] {
 }
 
 const world = makeWorld();
-world.packages[analysis.id] = { fingerprint: 'many', packages: manyRows(PACKAGES), problems: [] };
+world.packages[analysis.id] = {
+  fingerprint: 'many',
+  packages: manyRows(PACKAGES),
+  problems: [],
+  notes: []
+};
 const names = makeNames(NAMES);
 world.names = { conda: names.slice(0, 25_000), pypi: names.slice(20_000), notes: [] };
 const memory = new MemoryServer(world);

@@ -162,7 +162,7 @@ const STATES: Record<string, Prepare> = {
   history: model => model.setTab('history'),
   problems: model => model.setTab('problems'),
   examined: (model, server) => {
-    server.onJob = job => server.end(job.id, 'succeeded', { result: { problems: [] } });
+    server.onJob = job => server.end(job.id, 'succeeded', { result: { problems: [], notes: [] } });
     model.setTab('problems');
     void model.doctor.examine(true);
   },
@@ -208,7 +208,12 @@ const STATES: Record<string, Prepare> = {
 async function show(name: string, root: HTMLElement): Promise<void> {
   const world = makeWorld();
   if (name === 'many') {
-    world.packages[analysis.id] = { fingerprint: 'many', packages: manyRows(5000), problems: [] };
+    world.packages[analysis.id] = {
+      fingerprint: 'many',
+      packages: manyRows(5000),
+      problems: [],
+      notes: []
+    };
   }
   const server = new MemoryServer(world);
   const model = new PanelModel({

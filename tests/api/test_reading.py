@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 
 from jupyter_pkgmgr.api import Caller
-from jupyter_pkgmgr.model import to_json
+from jupyter_pkgmgr.model import Cancellation, ignore_events, to_json
+from jupyter_pkgmgr.transactions.locks import Owner, prefix_lock
+from jupyter_pkgmgr.transactions.state import state_of
 from testbed.content import wheel
 from testbed.index import serve
 from testbed.wheels import write_wheel
@@ -98,6 +101,23 @@ def test_packages_are_sent_again_only_when_they_changed(client: Client) -> None:
     changed = client.send("GET", "environments/{env}/packages", headers={"If-None-Match": tag})
     assert changed.status == 200
     assert changed.headers["ETag"] != tag
+
+
+def test_packages_in_the_middle_of_a_change_are_told_as_such_and_not_kept(client: Client) -> None:
+    client.apply("install tb-alpha==1.0")
+    tag = client.send("GET", "environments/{env}/packages").headers["ETag"]
+    owner = Owner.here(face="cli", command="install tb-pure")
+    journal = state_of(client.environment).journal
+    with prefix_lock(client.environment, owner, events=ignore_events, cancel=Cancellation()):
+        journal.write_text("{}")
+        answer = client.send("GET", "environments/{env}/packages", headers={"If-None-Match": tag})
+        details = client.get("environments/{env}/packages/tb-alpha")
+        journal.unlink()
+    [note] = answer.body["notes"]
+    assert f"process {os.getpid()}, since" in note
+    assert "ETag" not in answer.headers
+    assert details["notes"] == [note]
+    assert client.send("GET", "environments/{env}/packages", headers={"If-None-Match": tag}).status == 304
 
 
 def test_one_package(client: Client) -> None:

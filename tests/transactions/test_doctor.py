@@ -18,7 +18,7 @@ from jupyter_pkgmgr.commands import parse_line
 from jupyter_pkgmgr.environments import from_interpreter, from_prefix
 from jupyter_pkgmgr.inventory import Problem
 from jupyter_pkgmgr.model import Cancellation, Environment, ignore_events
-from jupyter_pkgmgr.model.errors import CancelledError
+from jupyter_pkgmgr.model.errors import CancelledError, PackageNotFoundError
 from jupyter_pkgmgr.service import PackageService
 from jupyter_pkgmgr.transactions.locks import Owner, prefix_lock
 from jupyter_pkgmgr.transactions.state import state_of
@@ -373,8 +373,19 @@ def test_a_transaction_under_way_is_told_and_not_waited_for(venv: Patient) -> No
     assert held.wait(30)
     try:
         problems = {problem.reference: problem for problem in venv.problems()}
-        assert f"process {os.getpid()}" in problems["being-changed"].message
+        told = problems["being-changed"].message
+        assert f"install tb-alpha ({Owner.here().user}@" in told
+        assert f"process {os.getpid()}, since 20" in told
+        assert venv.type("list").json["notes"] == venv.type("history").json["notes"] == [told]
+        for line, key in (("show tb-pure", "show"), ("why tb-pure", "why")):
+            assert venv.type(line).json[key][0]["notes"] == [told]
+        assert venv.type("search tb-pure").json["search"]["notes"][0] == told
+        assert venv.service.outdated(venv.environment).notes[0] == told
+        with pytest.raises(PackageNotFoundError) as caught:
+            venv.type("why tb-cli")
+        assert caught.value.note == told, "what isn't there may be on its way"
         assert state_of(venv.environment).journal.exists()
     finally:
         done.set()
         thread.join()
+    assert venv.type("list").json["notes"] == []

@@ -84,6 +84,8 @@ export interface IPackages {
   fingerprint: string;
   packages: IPackageRow[];
   problems: IProblem[];
+  /** What is to be said of the list: somebody is changing the environment, say. */
+  notes: string[];
 }
 
 export interface IDetails {

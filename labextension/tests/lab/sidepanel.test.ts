@@ -63,7 +63,12 @@ it('hears what the server tells', async () => {
   const facts = { kind: 'apply', state: 'running', environment: analysis.id };
   house.tell('job', { job: job.id, ...facts });
   await vi.waitFor(() => expect(model.jobs.find(job.id)).toBeDefined());
-  house.server.world.packages[analysis.id] = { fingerprint: 'new', packages: [], problems: [] };
+  house.server.world.packages[analysis.id] = {
+    fingerprint: 'new',
+    packages: [],
+    problems: [],
+    notes: []
+  };
   house.tell('environment', { environment: analysis.id, fingerprint: 'new' });
   await vi.waitFor(() => expect(model.packages.state.fingerprint).toBe('new'));
 });

@@ -345,11 +345,12 @@ export function makeWorld(): IWorld {
             hint: '%pkg install --conda --force certifi',
             command: 'install --conda --force certifi'
           }
-        ]
+        ],
+        notes: []
       },
-      [teaching.id]: { fingerprint: 't1', packages: rows.slice(0, 12), problems: [] },
-      [server.id]: { fingerprint: 's1', packages: rows.slice(2, 8), problems: [] },
-      [rEnvironment.id]: { fingerprint: 'r1', packages: [], problems: [] }
+      [teaching.id]: { fingerprint: 't1', packages: rows.slice(0, 12), problems: [], notes: [] },
+      [server.id]: { fingerprint: 's1', packages: rows.slice(2, 8), problems: [], notes: [] },
+      [rEnvironment.id]: { fingerprint: 'r1', packages: [], problems: [], notes: [] }
     },
     outdated: {
       numpy: { ecosystem: 'conda', installed: '2.1.3', newest: '2.3.1' },

@@ -34,7 +34,8 @@ describe('the list of installed packages', () => {
         server.world.packages[analysis.id] = {
           fingerprint: 'x',
           packages: manyRows(5000),
-          problems: []
+          problems: [],
+          notes: []
         };
       }
     });
@@ -277,7 +278,8 @@ describe('other states', () => {
     server.world.packages[analysis.id] = {
       fingerprint: 'whole',
       packages: manyRows(3),
-      problems: []
+      problems: [],
+      notes: []
     };
     await user.click(screen.getByRole('button', { name: 'Try again' }));
     expect(await screen.findByText('package-00002')).toBeDefined();

@@ -130,7 +130,7 @@ describe('errors', () => {
 });
 
 describe('tagged documents', () => {
-  const packages = { schema: 1, fingerprint: 'f', packages: [], problems: [] };
+  const packages = { schema: 1, fingerprint: 'f', packages: [], problems: [], notes: [] };
 
   it('are asked for by their tag, and are the same object when nothing changed', async () => {
     const { service, requests } = serviceThatGets(

@@ -7,7 +7,7 @@ import { Button } from './Button';
 import { OriginBadge } from './badges';
 import { useModel } from './context';
 import { Icon } from './icons';
-import { Empty, ReadError, Skeleton } from './notes';
+import { Empty, Note, ReadError, Skeleton } from './notes';
 import { PackageDetail } from './PackageDetail';
 import { SearchBox } from './SearchBox';
 import { Split } from './Split';
@@ -23,7 +23,7 @@ const nameOf = ({ row }: IInstalled) => row.name;
 export function InstalledView() {
   const { packages, session, details, trans } = useModel();
   const { connection } = useStore(session);
-  const { loading, error, all, visible, filter, show, outdatedError } = useStore(packages);
+  const { loading, error, all, visible, notes, filter, show, outdatedError } = useStore(packages);
   const again = () => void packages.refresh();
   const { name, closed } = useStore(details);
   if (loading === 'failed' && error) {
@@ -46,6 +46,11 @@ export function InstalledView() {
             <Shows />
           </div>
           {error && connection !== 'offline' && <ReadError error={error} onAgain={again} />}
+          {notes.map(note => (
+            <Note key={note} tone="warning">
+              {note}
+            </Note>
+          ))}
           {visible.length > 0 ? (
             <InstalledGrid focusRequest={closed} />
           ) : show === 'outdated' && outdatedError ? (

@@ -27,6 +27,8 @@ export interface IPackagesState {
   /** What filter and sort leave. */
   visible: readonly IInstalled[];
   problems: readonly IProblem[];
+  /** What is to be said of the list. */
+  notes: readonly string[];
   outdatedLoading: Loadable;
   outdatedError: IError | null;
   counts: Readonly<Record<Show, number>>;
@@ -36,12 +38,16 @@ export interface IPackagesState {
   descending: boolean;
 }
 
+/** Milliseconds after which a list of which something has to be said is read again. */
+const AGAIN = 3000;
+
 const NOTHING: Pick<
   IPackagesState,
   | 'fingerprint'
   | 'all'
   | 'visible'
   | 'problems'
+  | 'notes'
   | 'error'
   | 'counts'
   | 'outdatedLoading'
@@ -51,6 +57,7 @@ const NOTHING: Pick<
   all: [],
   visible: [],
   problems: [],
+  notes: [],
   error: null,
   counts: { all: 0, requested: 0, outdated: 0, problems: 0 },
   outdatedLoading: 'none',
@@ -65,6 +72,7 @@ export class Packages extends Store<IPackagesState> {
   #answer: IPackages | null = null;
   #outdated: Record<string, IOutdated> = {};
   #byName = new Map<string, IInstalled>();
+  #again: ReturnType<typeof setTimeout> | undefined;
 
   constructor(context: IContext) {
     super({
@@ -81,8 +89,7 @@ export class Packages extends Store<IPackagesState> {
 
   /** Show another environment, or none. */
   async open(environment: string | null): Promise<void> {
-    this.#loading.stop();
-    this.#comparing.stop();
+    this.dispose();
     this.#answer = null;
     this.#outdated = {};
     this.#byName = new Map();
@@ -93,6 +100,7 @@ export class Packages extends Store<IPackagesState> {
   /** Read the list again; nothing happens when it is what it was. */
   async refresh(): Promise<void> {
     const { environment } = this.state;
+    clearTimeout(this.#again);
     if (environment === null) {
       return;
     }
@@ -101,10 +109,7 @@ export class Packages extends Store<IPackagesState> {
         const answer = await this.#context.service.packages(environment, signal);
         signal.throwIfAborted();
         if (answer !== this.#answer) {
-          this.#outdated = {};
-          this.#derive(answer, { loading: 'ready', error: null, fingerprint: answer.fingerprint });
-          this.#answer = answer;
-          void this.compare();
+          this.#take(answer);
         } else {
           this.set({ loading: 'ready', error: null });
         }
@@ -115,6 +120,21 @@ export class Packages extends Store<IPackagesState> {
         }
       }
     });
+  }
+
+  /** What is in the middle of a change is read again soon, and compared when that has ended. */
+  #take(answer: IPackages): void {
+    const isSettled = answer.notes.length === 0;
+    if (isSettled) {
+      this.#outdated = {};
+    }
+    this.#derive(answer, { loading: 'ready', error: null, fingerprint: answer.fingerprint });
+    this.#answer = answer;
+    if (isSettled) {
+      void this.compare();
+    } else {
+      this.#again = setTimeout(() => void this.refresh(), AGAIN);
+    }
   }
 
   /** Ask channels and indexes what is newer. */
@@ -160,11 +180,12 @@ export class Packages extends Store<IPackagesState> {
   }
 
   dispose(): void {
+    clearTimeout(this.#again);
     this.#loading.stop();
     this.#comparing.stop();
   }
 
-  #derive({ packages, problems }: IPackages, patch: Partial<IPackagesState>): void {
+  #derive({ packages, problems, notes }: IPackages, patch: Partial<IPackagesState>): void {
     const byPackage = grouped(problems);
     const keys = uniqueKeys(packages);
     const all = packages.map((row, index) => ({
@@ -181,7 +202,7 @@ export class Packages extends Store<IPackagesState> {
       outdated: count('outdated'),
       problems: count('problems')
     };
-    this.#arrange({ ...patch, all, problems, counts });
+    this.#arrange({ ...patch, all, problems, notes, counts });
   }
 
   #arrange(patch: Partial<IPackagesState>): void {
