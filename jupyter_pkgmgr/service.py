@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Self, TypeVar
 
 from jupyter_pkgmgr import lookup
-from jupyter_pkgmgr.catalog import PackageMetadata, PyPICatalog
+from jupyter_pkgmgr.catalog import PackageMetadata, PyPICatalog, VersionList
 from jupyter_pkgmgr.engines import default_engines
 from jupyter_pkgmgr.engines.conda_executables import available_executables
 from jupyter_pkgmgr.engines.protocol import Engine, EngineInfo
@@ -208,6 +208,7 @@ class PackageService:
             choose_engine=functools.partial(self._choose, environment),
             query_channels=self._reader.best,
             index_metadata=functools.partial(_requires, indexes),
+            index_versions=functools.partial(_versions, indexes),
             policy=self.policy,
             events=events,
             cancel=cancel,
@@ -507,6 +508,12 @@ def _requires(settings: IndexSettings, versions: Mapping[str, str]) -> dict[str,
     with PyPICatalog(settings) as catalog:
         found = catalog.metadata_many(versions.items())
     return {item.name: item.depends for item in found.values() if isinstance(item, PackageMetadata)}
+
+
+def _versions(settings: IndexSettings, names: Sequence[str]) -> dict[str, VersionList]:
+    with PyPICatalog(settings) as catalog:
+        found = catalog.versions_many(names)
+    return {name: item for name, item in found.items() if isinstance(item, VersionList)}
 
 
 def _with_alternatives(error: CatalogError, context: Context) -> CatalogError:

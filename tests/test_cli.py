@@ -59,7 +59,7 @@ def test_json_is_one_document_of_schema_1(cli: Cli, venv_python: Path) -> None:
     assert document["schema"] == 1
     assert document["outcome"]["changes"] == 1
     listed = json.loads(cli("--python", venv_python, "list", "--json").stdout)
-    assert set(listed) == {"schema", "packages", "fingerprint"}
+    assert set(listed) == {"schema", "packages", "fingerprint", "notes"}
     assert [package["name"] for package in listed["packages"]] == ["tb-pure"]
 
 

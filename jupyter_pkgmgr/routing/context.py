@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
+from jupyter_pkgmgr.catalog import VersionList
 from jupyter_pkgmgr.engines.protocol import Engine
 from jupyter_pkgmgr.environments import CondaSettings, IndexSettings
 from jupyter_pkgmgr.inventory import Inventory
@@ -31,7 +32,7 @@ from jupyter_pkgmgr.model import (
 
 from .server_packages import server_packages
 
-__all__ = ["ChannelQuery", "Context", "EngineChoice", "IndexMetadata", "held_by_server"]
+__all__ = ["ChannelQuery", "Context", "EngineChoice", "IndexMetadata", "IndexVersions", "held_by_server"]
 
 KERNEL_ROOTS = ("ipykernel", "python", "r-irkernel", "xeus-python")
 
@@ -46,6 +47,9 @@ class ChannelQuery(Protocol):
 
 IndexMetadata = Callable[[Mapping[str, str]], Mapping[str, tuple[str, ...]]]
 """From {PyPI name: version} to {PyPI name: its ``Requires-Dist`` lines}; what can't be read is left out."""
+
+IndexVersions = Callable[[Sequence[str]], Mapping[str, VersionList]]
+"""From PyPI names to what the indexes have of them; what can't be looked up is left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,7 @@ class Context:
     choose_engine: Callable[[Context, Ecosystem], EngineChoice]
     query_channels: ChannelQuery
     index_metadata: IndexMetadata
+    index_versions: IndexVersions
     policy: AdminPolicy = field(default_factory=AdminPolicy)
     events: EventSink = ignore_events
     cancel: Cancellation = field(default_factory=Cancellation)

@@ -22,6 +22,7 @@ from .contradictions import find_contradictions
 from .guards import check_assignments, check_changes, check_policies
 from .mixed import plan_both
 from .options import check_engine_is_used, check_options, unused_options
+from .origins import with_origins
 from .pypi_step import plan_pypi, remove_from_pypi
 from .shadow import distributions_of
 
@@ -65,7 +66,7 @@ def make_plan(context: Context) -> Plan:
         request=context.request,
         environment=context.environment,
         fingerprint=context.inventory.fingerprint,
-        steps=steps,
+        steps=with_origins(context, steps),
         satisfied=assigned.satisfied,
         warnings=_unique(
             policy_warnings,

@@ -280,12 +280,22 @@ def test_a_pypi_package_may_not_need_what_goes_from_conda(conda_user: User) -> N
     assert re.search(r"-\s+tb-alpha\s+2\.0", conda_user.screen)
 
 
-def test_what_an_executable_can_not_do_at_once_is_said_with_what_to_do_instead(conda_user: User) -> None:
-    conda_user.type("install tb-cli")
-    with pytest.raises(UsageError) as caught:
-        conda_user.type_together("remove tb-cli", "install --engine mamba tb-data")
-    assert caught.value.message == "mamba can't remove and install in one plan"
-    assert caught.value.hint == "%pkg remove tb-cli, then the rest; or --engine rattler for all of it"
+@pytest.mark.executable("micromamba")
+def test_an_executable_does_both_in_one_transaction_or_nothing(
+    conda_user: User,
+) -> None:
+    conda_user.type("install tb-beta")
+    before = conda_user.tree()
+    report = conda_user.type_together("remove tb-beta", "install --engine micromamba tb-gamma")
+    assert report.outcome is not None
+    assert actions(report.outcome.plan) == {
+        "tb-beta": Action.REMOVE,
+        "tb-gamma": Action.INSTALL,
+        "tb-alpha": Action.UPGRADE,
+    }
+    assert [conda_user.version(name) for name in ("tb-beta", "tb-gamma", "tb-alpha")] == [None, "1.0", "2.0"]
+    conda_user.type("undo")
+    assert conda_user.tree() == before
 
 
 # --- what makes no sense -------------------------------------------------------------------------------------------

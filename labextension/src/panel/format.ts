@@ -89,8 +89,15 @@ export function originLabel(
 }
 
 /** Where a package of a plan comes from, in a word or two. */
-export function packageSource(one: IPackage, trans: ITranslation): string {
-  return originLabel({ ...one, source: shortLocation(one.origin) }, trans);
+export function packageSource(
+  { before, after }: Pick<IChange, 'before' | 'after'>,
+  trans: ITranslation
+): string {
+  if (after?.origin.kind === 'index' && !after.origin.location) {
+    return trans.__('an index'); // of several, and nobody could tell which
+  }
+  const one = after ?? before;
+  return one === null ? '' : originLabel({ ...one, source: shortLocation(one.origin) }, trans);
 }
 
 function shortLocation({ kind, location }: IOrigin): string {

@@ -242,7 +242,7 @@ function Row({ change }: { change: IChange }) {
       </td>
       <th scope="row">{one?.name}</th>
       <td>{versions(change)}</td>
-      <td>{one && packageSource(one, trans)}</td>
+      <td>{packageSource(change, trans)}</td>
       <td className="jpkg-Rows-why">{change.reason}</td>
     </tr>
   );
