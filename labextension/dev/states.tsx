@@ -97,6 +97,14 @@ const collect = (model: PanelModel) => {
 /** What has to be done to get there. */
 const STATES: Record<string, Prepare> = {
   installed: () => undefined,
+  'being-changed': (model, server) => {
+    const note =
+      '%pkg install --engine conda scipy (ada@lab-3, process 4711, since 2026-11-23 04:43:12 UTC) ' +
+      'changes this environment, so what is shown may be half of that';
+    const { packages = [], problems = [] } = server.world.packages[analysis.id] ?? {};
+    server.world.packages[analysis.id] = { fingerprint: 'half', packages, problems, notes: [note] };
+    return model.packages.refresh();
+  },
   card: () => {
     document.querySelector<HTMLElement>('.jpkg-Card-toggle')?.click();
   },
@@ -162,7 +170,7 @@ const STATES: Record<string, Prepare> = {
   history: model => model.setTab('history'),
   problems: model => model.setTab('problems'),
   examined: (model, server) => {
-    server.onJob = job => server.end(job.id, 'succeeded', { result: { problems: [], notes: [] } });
+    server.onJob = job => server.end(job.id, 'succeeded', { result: { problems: [] } });
     model.setTab('problems');
     void model.doctor.examine(true);
   },

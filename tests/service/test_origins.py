@@ -18,6 +18,7 @@ from .conftest import User
 @pytest.fixture
 def private(tmp_path: Path, configured: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """An index behind a password, beside the main one: one package of both, and one of its own."""
+    assert configured.is_dir()  # its settings come first
     folder = tmp_path / "private"
     folder.mkdir()
     for name, version in (("tb-private", "1.0"), ("tb-alpha", "1.0")):
@@ -68,7 +69,8 @@ def test_pips_report_has_the_file_and_so_the_index(venv_user: User, private: Ser
     assert told["tb-alpha"] == gave.index_url
 
 
-def test_where_nobody_can_tell_nothing_is_said(venv_user: User, private: Server, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("private")
+def test_where_nobody_can_tell_nothing_is_said(venv_user: User, tmp_path: Path) -> None:
     links = tmp_path / "links"
     links.mkdir()
     write_wheel(links, wheel("tb-private", "1.0"))
