@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jupyter_pkgmgr.commands import parse_line
+from jupyter_pkgmgr.commands import parse_line, together
 from jupyter_pkgmgr.environments import from_prefix
 from jupyter_pkgmgr.model import Cancellation, Event
 from jupyter_pkgmgr.model.errors import PkgError
@@ -107,13 +107,14 @@ def run(prefix: Path, line: str, cancel: Cancellation, *, die_on: str = "") -> N
         if die_on and event.phase == die_on:
             die(with_engine=True)
 
-    command = parse_line(line, base=prefix)
+    requests = [parse_line(part, base=prefix).request for part in line.split(" ; ")]
+    asked = [request for request in requests if request is not None]
     with PackageService() as service:
         environment = from_prefix(prefix)
-        if command.request is None:
+        if not asked:
             service.inventory(environment)
             return
-        plan = service.plan(environment, command.request, events=show, cancel=cancel)
+        plan = service.plan(environment, together(asked), events=show, cancel=cancel)
         say(event="plan", changes=[f"{change.action} {change.package.name}" for change in plan.changes])
         service.apply(plan, events=receive, cancel=cancel)
 

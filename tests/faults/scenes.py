@@ -76,15 +76,18 @@ class Scene:
     world: str
     setup: tuple[str, ...]
     kind: str
-    """install, upgrade, downgrade, remove or mixed."""
+    """install, upgrade, downgrade, remove, mixed or replace."""
     words: tuple[str, ...]
     """``install`` or ``remove`` and the specs."""
+    removed: tuple[str, ...] = ()
+    """What goes in the same transaction as the specs come."""
 
     @property
     def line(self) -> str:
         """As it is typed for us."""
         engine = ("--engine", self.tool) if self.tool in {"pip", *EXECUTABLES} else ()
-        return " ".join((self.words[0], *engine, *self.words[1:]))
+        first = ("remove", *self.removed, ";") if self.removed else ()
+        return " ".join((*first, self.words[0], *engine, *self.words[1:]))
 
 
 def draw_scene(tool: str, rng: random.Random) -> Scene:
@@ -100,7 +103,11 @@ def draw_scene(tool: str, rng: random.Random) -> Scene:
         "remove": [name.removeprefix("pypi::") for name in installed],
     }
     possible = [kind for kind, specs in steps.items() if specs]
-    kind = rng.choice([*possible, "mixed"] if installed else possible)
+    several = ["mixed", "replace"] if tool in EXECUTABLES else ["mixed"]  # two runs of theirs, with us in between
+    kind = rng.choice([*possible, *several] if installed else possible)
+    if kind == "replace":
+        comes, goes = rng.choice(steps["install"]), rng.choice(steps["remove"])
+        return Scene(tool=tool, world=parts.world, setup=setup, kind=kind, words=("install", comes), removed=(goes,))
     if kind == "mixed":
         moved = steps["upgrade"] + steps["downgrade"]
         names: set[str] = set()
