@@ -195,35 +195,6 @@ describe('the list', () => {
     await until(() => model.packages.state.fingerprint === 'f2');
     expect(model.packages.state.visible).toEqual([]);
   });
-
-  it('is read again by itself while somebody is changing it', async () => {
-    vi.useFakeTimers();
-    const note = 'pip (ada@host, process 7) changes this environment';
-    server.world.packages[analysis.id] = {
-      fingerprint: 'half',
-      packages: [],
-      problems: [],
-      notes: [note]
-    };
-    const compared = () => server.requests.filter(text => text.endsWith('/outdated')).length;
-    const before = compared();
-    void model.packages.refresh();
-    await vi.advanceTimersByTimeAsync(20);
-    expect(model.packages.state.notes).toEqual([note]);
-    server.world.packages[analysis.id] = {
-      fingerprint: 'whole',
-      packages: [],
-      problems: [],
-      notes: []
-    };
-    await vi.advanceTimersByTimeAsync(4000);
-    expect(model.packages.state).toMatchObject({ fingerprint: 'whole', notes: [] });
-    expect(compared()).toBe(before + 1);
-    const asked = server.requests.length;
-    await vi.advanceTimersByTimeAsync(10_000);
-    expect(server.requests).toHaveLength(asked);
-    vi.useRealTimers();
-  });
 });
 
 describe('a change', () => {
