@@ -420,6 +420,16 @@ class PackageService:
         found = lookup.settings_in_force(environment, self.policy)
         return replace(found, everything=(*found.everything, *read_limits().in_words()))
 
+    def export(self, environment: Environment, options: lookup.ExportOptions) -> lookup.Export:
+        """A file that brings the environment about again elsewhere.
+
+        Raises
+        ------
+        UsageError
+            If the environment can't be described in the form that was asked for.
+        """
+        return lookup.export(self.inventory(environment), options)
+
     def missing_import(self, environment: Environment, module: str) -> lookup.Hint | None:
         """What to install so that ``import module`` works; ``None`` where nobody knows or it is there already."""
         return lookup.missing_import(self._read(environment)[0], module)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from jupyter_pkgmgr.commands import Command, help_text
+from jupyter_pkgmgr.commands import Command, help_text, write_file
 from jupyter_pkgmgr.model import (
     SCHEMA,
     Cancellation,
@@ -29,6 +29,7 @@ from jupyter_pkgmgr.render import (
     plain,
     preformatted,
     render_environment,
+    render_export,
     render_history,
     render_outcome,
     render_packages,
@@ -97,6 +98,7 @@ class Runner:
             "show": self._describe,
             "why": self._why,
             "env": self._env,
+            "export": self._export,
             "doctor": self._doctor,
             "history": self._history,
             "panel": self._panel,
@@ -241,6 +243,17 @@ class Runner:
         facts = self._service.settings(self._environment)
         self._show("result", render_environment(self._environment, facts, verbose=command.verbose))
         return _report(environment=self._environment, settings=facts)
+
+    def _export(self, command: Command) -> Report:
+        assert command.export is not None  # noqa: S101  the grammar makes them
+        made = self._service.export(self._environment, command.export)
+        if command.file is None:
+            self._show("result", preformatted(made.text))
+        else:
+            write_file(command.file, made.text, overwrite=command.overwrite)
+            self._show("result", render_export(made, command.file))
+        self._tell_unfinished()
+        return _report(export=made, file=command.file)
 
     def _doctor(self, command: Command) -> Report:
         problems = self._service.doctor(self._environment, files=command.files, cancel=self._cancel)

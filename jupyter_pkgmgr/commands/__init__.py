@@ -4,6 +4,7 @@ from .help import help_text
 from .parse import Command, parse_arguments, parse_cell, parse_line, refuse_files
 from .requirements import VARIABLE_WANTED, with_variables
 from .together import together
+from .writing import write_file
 
 __all__ = [
     "VARIABLE_WANTED",
@@ -15,4 +16,5 @@ __all__ = [
     "refuse_files",
     "together",
     "with_variables",
+    "write_file",
 ]

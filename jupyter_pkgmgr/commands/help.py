@@ -20,6 +20,11 @@ _EXAMPLES = {
     ),
     "remove": ("remove rich",),
     "update": ("update pandas", "update    everything"),
+    "sync": (
+        "sync environment.yml    what the file doesn't name, and nothing needs that it names, is removed",
+        "sync requirements.txt more.txt    several files count as one",
+        "plan sync environment.yml    show it, and do nothing",
+    ),
     "plan": ("plan install pandas", "plan remove numpy"),
     "search": ("search parquet",),
     "show": ("show pandas",),
@@ -30,6 +35,11 @@ _EXAMPLES = {
         "undo 3    the last three, as one",
         "undo 5f3a    the one whose ID in the history ends so; of an undo: the change is made again",
         "plan undo    show it, and do nothing",
+    ),
+    "export": (
+        "export    print what was asked for, at its versions",
+        "export environment.yml    write it; requirements.txt and explicit.txt have their own form",
+        "export --all environment.yml    everything, exactly",
     ),
     "doctor": ("doctor", "doctor --files    every file is read, which takes a while"),
     "history": ("history", "history --limit 5", "history -v    every package of every change"),

@@ -11,13 +11,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Never
 
+from jupyter_pkgmgr.lookup import ExportOptions
 from jupyter_pkgmgr.model import Ecosystem, Options, Request, Spec, Verb, parse_spec, redact
 from jupyter_pkgmgr.model.errors import UsageError
 from jupyter_pkgmgr.model.spec import is_file
 
+from . import exporting
 from .requirements import Requirements, read_requirements
 from .together import together
-from .words import join_constraints, split_line, unwrap
+from .words import as_verb, join_constraints, split_line, unwrap
 
 __all__ = ["ALIASES", "VERBS", "Command", "build_parser", "parse_arguments", "parse_cell", "parse_line", "refuse_files"]
 
@@ -25,7 +27,8 @@ VERBS = {
     "install": "put packages into this kernel's environment",
     "remove": "take packages out",
     "update": "bring packages, or all of them, to their newest version",
-    "plan": "show what install, remove, update or undo would do, and do nothing",
+    "sync": "make the environment what a file says: install and change what it names, remove the rest",
+    "plan": "show what install, remove, update, sync or undo would do, and do nothing",
     "list": "what is installed, and where it came from",
     "search": "look for packages in the configured channels and indexes",
     "show": "everything about one package, installed or not",
@@ -33,6 +36,7 @@ VERBS = {
     "undo": "take back the last change, the last N, or the one with this ID; without network",
     "history": "what was done to this environment: when, by whom, and how it ended",
     "env": "which environment this is, and how that is known",
+    "export": "a file that brings this environment about again elsewhere",
     "doctor": "look for what is broken, and say how to mend it",
     "panel": "all of this with the mouse, in the notebook; JupyterLab has it at the side",
     "help": "this page, or one verb's",
@@ -47,7 +51,6 @@ ALIASES = {
     "upgrade": "update",
     "up": "update",
     "ls": "list",
-    "freeze": "list",
     "info": "env",
     "find": "search",
     "--help": "help",
@@ -93,6 +96,11 @@ class Command:
     limit: int = 20
     files: bool = False
     """For the doctor: read every file."""
+    export: ExportOptions | None = None
+    """What an export is to say."""
+    file: Path | None = None
+    """For an export: the file to write, and whether it may be there already."""
+    overwrite: bool = False
 
 
 class _Parser(argparse.ArgumentParser):
@@ -173,7 +181,7 @@ def parse_arguments(words: Sequence[str], *, base: Path | None, typed: str = "",
     """
     if not words:
         return Command(verb="help")
-    verb, *rest = _verb_first(words)
+    verb, *rest = as_verb(_verb_first(words))
     verb = ALIASES.get(verb, verb)
     if verb not in VERBS:
         raise _unknown_verb(verb)
@@ -186,6 +194,8 @@ def parse_arguments(words: Sequence[str], *, base: Path | None, typed: str = "",
     arguments = parser.parse_intermixed_args(join_constraints(rest) if verb in CHANGING else rest)
     if verb == Verb.UNDO:
         return _undo(arguments, dry_run=dry_run, typed=typed)
+    if verb == "export":
+        return _exporting(arguments, base=base)
     if verb not in CHANGING:
         return _reading(verb, arguments)
     request = _request(verb, arguments, base=base, typed=typed, specs=specs)
@@ -264,6 +274,18 @@ def _reading(verb: str, arguments: argparse.Namespace) -> Command:
     )
 
 
+def _exporting(arguments: argparse.Namespace, *, base: Path | None) -> Command:
+    file = exporting.destination(arguments, base)
+    return Command(
+        verb="export",
+        export=exporting.options_of(arguments, file),
+        file=file,
+        overwrite=arguments.force,
+        verbose=arguments.verbose,
+        json=arguments.json,
+    )
+
+
 @functools.cache
 def build_parser(verb: str) -> argparse.ArgumentParser:
     """The options of one verb."""
@@ -286,6 +308,8 @@ def build_parser(verb: str) -> argparse.ArgumentParser:
         _changing_options(parser, verb)
     else:
         parser.add_argument("words", nargs="*", metavar="NAME")
+    if verb == "export":
+        exporting.add_options(parser)
     if verb in {"search", "history"}:
         parser.add_argument("--limit", type=int, default=20, help="how many to show")
     if verb == "doctor":
@@ -297,7 +321,7 @@ def build_parser(verb: str) -> argparse.ArgumentParser:
 
 def _changing_options(parser: argparse.ArgumentParser, verb: str) -> None:
     add = parser.add_argument
-    add("specs", nargs="*", metavar="SPEC")
+    add("specs", nargs="*", metavar="FILE" if verb == Verb.SYNC else "SPEC")
     either = parser.add_mutually_exclusive_group().add_argument
     either("--conda", dest="ecosystem", action="store_const", const=Ecosystem.CONDA, help="take every spec from conda")
     either("--pip", "--pypi", dest="ecosystem", action="store_const", const=Ecosystem.PYPI, help="… from PyPI")
@@ -311,7 +335,7 @@ def _changing_options(parser: argparse.ArgumentParser, verb: str) -> None:
     if verb == "update":
         add("--all", action="store_true", dest="everything", help="everything there is, as without a SPEC")
         add("-U", "--upgrade", action="store_true", dest="newest", help=argparse.SUPPRESS)  # an update is that
-    if verb in ("install", "remove"):
+    if verb in ("install", "remove", "sync"):
         add(
             "-r",
             "--requirement",
@@ -319,7 +343,7 @@ def _changing_options(parser: argparse.ArgumentParser, verb: str) -> None:
             action="append",
             default=[],
             metavar="FILE",
-            help="requirements.txt, or environment.yml",
+            help="requirements.txt, environment.yml, or conda's explicit list",
         )
     for flag in ("-n", "--name", "-p", "--prefix", "--user", "-t", "--target", "--root"):
         add(flag, action=_Elsewhere, help=argparse.SUPPRESS)
@@ -382,6 +406,8 @@ class _NoBuild(argparse.Action):
 def _request(
     verb: str, arguments: argparse.Namespace, *, base: Path | None, typed: str, specs: Sequence[str]
 ) -> Request:
+    if verb == Verb.SYNC:
+        arguments.requirement, arguments.specs, specs = [*arguments.requirement, *arguments.specs, *specs], [], ()
     if base is None:
         refuse_files(arguments)
     files = [read_requirements((base or Path()) / name) for name in getattr(arguments, "requirement", [])]
@@ -390,6 +416,8 @@ def _request(
     parsed += [spec for file in files for spec in file.specs]
     if parsed and getattr(arguments, "everything", False):
         raise UsageError("--all updates everything, and packages were named, too", hint="%pkg update --all")
+    if not parsed and verb == Verb.SYNC:
+        raise _nothing_named(arguments.requirement)
     if not parsed and verb != "update":
         raise UsageError(f"{verb} what? No package was named", reference="empty-request", hint=f"%pkg {verb} pandas")
     return Request(
@@ -397,6 +425,20 @@ def _request(
         specs=tuple(dict.fromkeys(parsed)),
         options=_options(arguments, files, base=base),
         command=redact(typed),
+    )
+
+
+def _nothing_named(files: Sequence[str]) -> UsageError:
+    """An environment is never emptied because a file is."""
+    if not files:
+        return UsageError(
+            "sync with what? No file was named", reference="empty-request", hint="%pkg sync environment.yml"
+        )
+    named = " and ".join(files)
+    return UsageError(
+        f"{named} {'names' if len(files) == 1 else 'name'} no package, and nothing is removed for that",
+        reference="empty-request",
+        hint="%pkg export writes a file that names what is there",
     )
 
 

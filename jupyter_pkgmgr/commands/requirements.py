@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jupyter_pkgmgr.model import Ecosystem, Spec, parse_spec
+from jupyter_pkgmgr.model import Ecosystem, Spec, SpecKind, parse_spec, redact
 from jupyter_pkgmgr.model.errors import InvalidSpecError, UsageError
 
 __all__ = ["VARIABLE_WANTED", "Requirements", "read_requirements", "with_variables"]
@@ -25,6 +25,12 @@ VARIABLE_WANTED = "variable-wanted"
 _variables: contextvars.ContextVar[Mapping[str, str | None] | None] = contextvars.ContextVar("variables", default=None)
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
+_EXPLICIT = "@EXPLICIT"
+"""The line that makes a file one of URLs: CEP 23."""
+_PACKAGE_FILE = re.compile(
+    r"(?P<channel>.+)/(?P<subdir>[^/]+)/(?P<name>[^/]+)-(?P<version>[^/-]+)-(?P<build>[^/-]+)\.(?:conda|tar\.bz2)"
+    r"(?:#(?:(?P<md5>[0-9a-f]{32})|(?:sha256:)?(?P<sha256>[0-9a-f]{64})))?"
+)
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z0-9_]+)\}")
 _OPTION = re.compile(r"(?P<name>--[a-z0-9-]+|-[a-z])(?:\s*=\s*|\s+|$|(?<=^-[a-z])(?=\S))(?P<value>.*)")
 _OPTIONS = {
@@ -125,9 +131,14 @@ def _read_requirements_file(path: Path, found: Requirements, *, parents: tuple[P
     path = path.resolve()
     if path in parents:
         raise UsageError(f"{path} includes itself", reference="requirements-loop")
+    explicit = False
     for number, line in _logical_lines(path):
         try:
-            if line.startswith("-"):
+            if line == _EXPLICIT:
+                explicit = True
+            elif explicit:
+                found.specs.append(_package_file(line))
+            elif line.startswith("-"):
                 _option(line, path, found, parents=(*parents, path))
             else:
                 _refuse_hashes(line)
@@ -136,6 +147,26 @@ def _read_requirements_file(path: Path, found: Requirements, *, parents: tuple[P
             raise InvalidSpecError(
                 f"{path.name}, line {number}: {error.message}", reference=error.reference, hint=error.hint
             ) from error
+
+
+def _package_file(url: str) -> Spec:
+    """A line of an explicit list: this very build from this channel, with its checksum."""
+    match = _PACKAGE_FILE.fullmatch(url)
+    if match is None:
+        raise InvalidSpecError(
+            f"{redact(url)!r} is no URL of a conda package", note="after @EXPLICIT nothing else stands"
+        )
+    checksum = next((f"{kind}={match[kind]}" for kind in ("sha256", "md5") if match[kind]), "")
+    return Spec(
+        text=redact(url),
+        kind=SpecKind.NAME,
+        name=match["name"],
+        ecosystem=Ecosystem.CONDA,
+        channel=match["channel"],
+        version=f"=={match['version']}",
+        build=match["build"],
+        checksum=checksum,
+    )
 
 
 def _refuse_hashes(line: str) -> None:

@@ -44,6 +44,13 @@ def _specs(requests: Sequence[Request], verb: Verb) -> tuple[Spec, ...]:
 
 
 def _check(requests: Sequence[Request], installs: Sequence[Spec]) -> None:
+    if any(item.verb is Verb.SYNC for item in requests):
+        raise UsageError(
+            "sync can't be one plan with other changes",
+            reference="sync-alone",
+            note="it removes whatever its files don't name",
+            hint="put what else you want into the file",
+        )
     if any(item.verb is Verb.UNDO for item in requests):
         raise UsageError(
             "undo can't be one plan with other changes",

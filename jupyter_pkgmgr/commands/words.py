@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from jupyter_pkgmgr.model.errors import UsageError
 
-__all__ = ["join_constraints", "split_line", "unwrap"]
+__all__ = ["as_verb", "join_constraints", "split_line", "unwrap"]
 
 _OPERATOR = re.compile(r"(?:===|==|~=|!=|<=|>=|<|>|=)")
 
@@ -77,3 +77,25 @@ def unwrap(words: Sequence[str]) -> list[str]:
     if rest and (rest[0] in _RUNNERS or re.fullmatch(r"pip3\.\d+", rest[0])):
         rest = rest[1:]
     return rest
+
+
+_NAMED_OTHERWISE = (
+    (("freeze",), ("export", "--all")),
+    (("env", "export"), ("export",)),
+    (("list", "--explicit"), ("export", "--explicit")),
+)
+"""How pip and conda call what is an export here."""
+
+
+def as_verb(words: Sequence[str]) -> list[str]:
+    """The words with a verb of ours where another tool has two for it, or another one.
+
+    ``conda env update --prune`` is a sync; without ``--prune`` it is an install, ``-f`` being ``-r`` there.
+    """
+    for theirs, ours in _NAMED_OTHERWISE:
+        if tuple(words[: len(theirs)]) == theirs:
+            return [*ours, *words[len(theirs) :]]
+    if tuple(words[:2]) == ("env", "update"):
+        rest = ["-r" if word == "-f" else word for word in words[2:] if word != "--prune"]
+        return ["sync" if "--prune" in words else "install", *rest]
+    return list(words)

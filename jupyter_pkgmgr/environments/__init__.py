@@ -1,5 +1,6 @@
 """Which environment: from an interpreter, a kernelspec or a living kernel; its policies; its tools' settings."""
 
+from .channels import channel_name, without_subdir
 from .conda_reader import check_channels, native_subdir, read_conda_settings, with_channels
 from .conda_settings import CondaSettings, Setting
 from .detect import find_python, from_interpreter, from_kernel, from_prefix, refreshed
@@ -21,6 +22,7 @@ __all__ = [
     "KernelSpecFacts",
     "Revision",
     "Setting",
+    "channel_name",
     "check_channels",
     "default_index",
     "find_python",
@@ -39,4 +41,5 @@ __all__ = [
     "same_folder",
     "spec_name",
     "with_channels",
+    "without_subdir",
 ]

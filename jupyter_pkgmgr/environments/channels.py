@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from .history import read_history
 
-__all__ = ["DEFAULT_ALIAS", "ChannelRules", "installed_channels", "without_subdir"]
+__all__ = ["DEFAULT_ALIAS", "ChannelRules", "channel_name", "installed_channels", "without_subdir"]
 
 DEFAULT_ALIAS = "https://conda.anaconda.org"
 """conda's documented ``channel_alias``."""
@@ -121,15 +121,16 @@ def installed_channels(prefix: Path) -> tuple[str, ...]:
     From ``conda-meta/history``, which is one file; where it is empty (rattler's installs), from the
     records. Members of conda's ``defaults`` are told as ``defaults``.
     """
-    counts = Counter(_canonical(channel) for channel in read_history(prefix / "conda-meta" / "history").channels)
+    counts = Counter(channel_name(channel) for channel in read_history(prefix / "conda-meta" / "history").channels)
     if not counts:
-        counts = Counter(_canonical(channel) for channel in _record_channels(prefix))
+        counts = Counter(channel_name(channel) for channel in _record_channels(prefix))
     for nowhere in (*_NOWHERE, "pypi", "@"):
         counts.pop(nowhere, None)
     return tuple(channel for channel, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def _canonical(channel: str) -> str:
+def channel_name(channel: str) -> str:
+    """A channel as one names it where nothing is configured: by its name on anaconda.org, or its URL."""
     channel = without_subdir(channel)
     if channel.startswith(f"{_ANACONDA}/pkgs/") or re.fullmatch(r"(?:pkgs/)?(?:main|r|msys2|free)", channel):
         return "defaults"

@@ -4,9 +4,10 @@ from ._contents import distribution_files
 from ._distributions import name_of_folder
 from ._files import altered_files, altered_paths, missing_files, reinstall_command
 from ._read import fingerprint, read_inventory
-from ._records import record_files
+from ._records import record_checksums, record_files
 from .inventory import Distribution, Inventory, PackageState, Problem
 from .requirements import needed
+from .seeds import seeds
 
 __all__ = [
     "Distribution",
@@ -21,6 +22,8 @@ __all__ = [
     "name_of_folder",
     "needed",
     "read_inventory",
+    "record_checksums",
     "record_files",
     "reinstall_command",
+    "seeds",
 ]

@@ -20,7 +20,15 @@ import msgspec
 
 from jupyter_pkgmgr.model import Origin, OriginKind, redact
 
-__all__ = ["CondaEntry", "RecordReader", "channel_origin", "record_files", "record_hashes", "replaced_file"]
+__all__ = [
+    "CondaEntry",
+    "RecordReader",
+    "channel_origin",
+    "record_checksums",
+    "record_files",
+    "record_hashes",
+    "replaced_file",
+]
 
 _PLATFORMS = re.compile(r"/(?:noarch|(?:linux|osx|win|freebsd|netbsd|openbsd|zos|emscripten|wasi)-[a-z0-9_]+)$")
 _TOKEN = re.compile(r"^/t/[^/]+")
@@ -66,6 +74,11 @@ class _Record(msgspec.Struct):
 
 class _Files(msgspec.Struct):
     files: tuple[str, ...] | None = None
+
+
+class _Checksums(msgspec.Struct):
+    md5: str | None = None
+    sha256: str | None = None
 
 
 class _PathData(msgspec.Struct):
@@ -130,6 +143,15 @@ def record_files(path: Path) -> tuple[str, ...]:
         return msgspec.json.decode(path.read_bytes(), type=_Files).files or ()
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return ()  # the inventory's problems name this record already
+
+
+def record_checksums(path: Path) -> dict[str, str]:
+    """``md5`` and ``sha256`` of the package file that one record is of, as far as it has them."""
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=_Checksums)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return {}  # the inventory's problems name this record already
+    return {kind: text for kind, text in (("md5", found.md5), ("sha256", found.sha256)) if text}
 
 
 def record_hashes(path: Path) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ __all__ = ["complete"]
 VERBS = (
     "doctor",
     "env",
+    "export",
     "help",
     "history",
     "install",
@@ -16,6 +17,7 @@ VERBS = (
     "remove",
     "search",
     "show",
+    "sync",
     "undo",
     "update",
     "why",

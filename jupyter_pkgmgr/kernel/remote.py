@@ -35,7 +35,7 @@ PATIENCE = 10.0
 PAUSE = 0.25
 BEGIN = 60.0
 """Seconds in which a command is sent again, as long as nobody says that it was taken."""
-HARMLESS = frozenset({"doctor", "env", "help", "history", "list", "plan", "search", "show", "why"})
+HARMLESS = frozenset({"doctor", "env", "export", "help", "history", "list", "plan", "search", "show", "why"})
 """Verbs that may be carried out twice."""
 Show = Callable[[str, Dict[str, Any]], None]
 

@@ -15,6 +15,8 @@ from .documents import (
     SettingsInForce,
     VersionRow,
 )
+from .export import Extent
+from .export_files import Export, ExportOptions, FileFormat, export
 from .outdated import find_outdated
 from .reasons import missing_import, why
 from .search import search
@@ -24,6 +26,10 @@ from .versions import list_versions
 
 __all__ = [
     "Details",
+    "Export",
+    "ExportOptions",
+    "Extent",
+    "FileFormat",
     "Hint",
     "Names",
     "NewerVersion",
@@ -36,6 +42,7 @@ __all__ = [
     "Sources",
     "VersionRow",
     "all_names",
+    "export",
     "find_outdated",
     "list_versions",
     "missing_import",

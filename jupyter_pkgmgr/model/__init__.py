@@ -18,7 +18,7 @@ from .outcome import Outcome
 from .package import Ecosystem, Origin, OriginKind, Package, short_location
 from .plan import Action, Change, EnginePlan, Notice, Options, Plan, Request, Step, Verb
 from .policy import AdminPolicy, PackageRule, ServerEnvironment
-from .redact import redact
+from .redact import redact, strip_credentials
 from .serialize import SCHEMA, to_json
 from .spec import Spec, SpecKind, parse_spec
 
@@ -63,5 +63,6 @@ __all__ = [
     "redact",
     "short_location",
     "stoppable",
+    "strip_credentials",
     "to_json",
 ]

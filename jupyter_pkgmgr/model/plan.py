@@ -30,6 +30,8 @@ class Verb(StrEnum):
     INSTALL = "install"
     REMOVE = "remove"
     UPDATE = "update"
+    SYNC = "sync"
+    """An install of everything that is named, and the removal of what isn't, as far as nothing that stays needs it."""
     UNDO = "undo"
     """Takes no specs: what it takes back is in the history."""
 

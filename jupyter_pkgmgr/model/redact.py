@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["redact"]
+__all__ = ["redact", "strip_credentials"]
 
 # An apostrophe may be part of it (RFC 3986, 3.2.1). No scheme before it: that takes quadratic time in a long word.
 _USERINFO = re.compile(r"//[^\s/\"]+@")
@@ -26,3 +26,12 @@ def redact(text: str) -> str:
     text = _USERINFO.sub("//***@", text)
     text = _CONDA_TOKEN.sub("/t/***", text)
     return _QUERY.sub(r"\g<key>***", text)
+
+
+def strip_credentials(url: str) -> str:
+    """A URL that can be used without its credentials: what :func:`redact` hides is left out.
+
+    Takes URLs that were redacted before, too. Where that leaves nothing of a query, its ``?`` goes as well.
+    """
+    url = _CONDA_TOKEN.sub("", _USERINFO.sub("//", url))
+    return re.sub(r"\?(?=#|$)", "", _QUERY.sub(lambda found: "?" if found["key"].startswith("?") else "", url))

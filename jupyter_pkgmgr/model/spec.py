@@ -62,6 +62,8 @@ class Spec:
     version: str = ""
     """Version constraint as typed, in PEP 440's or in conda's grammar."""
     build: str = ""
+    checksum: str = ""
+    """``sha256=…`` or ``md5=…`` of the package file: an explicit list of conda's has them."""
     marker: str = ""
     location: str = ""
     """Absolute path, or URL with its scheme; empty for names."""
@@ -109,7 +111,7 @@ class Spec:
             raise InvalidSpecError(msg, hint="leave it to PyPI: drop conda:: or --conda")
         channel = f"{self.channel}::" if self.channel else ""
         parts = [f"{channel}{(name or self.name).lower()}", _as_conda(self.version), self.build]
-        return " ".join(part for part in parts if part)
+        return " ".join(part for part in parts if part) + (f"[{self.checksum}]" if self.checksum else "")
 
     def forced(self, ecosystem: Ecosystem) -> Spec:
         """The same spec, from this ecosystem and no other."""

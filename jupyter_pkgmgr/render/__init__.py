@@ -2,7 +2,15 @@
 
 from .errors import render_error
 from .history import render_history, render_undo
-from .lists import render_environment, render_packages, render_problems, render_search, render_show, render_why
+from .lists import (
+    render_environment,
+    render_export,
+    render_packages,
+    render_problems,
+    render_search,
+    render_show,
+    render_why,
+)
 from .plans import render_outcome, render_plan, render_satisfied
 from .progress import Planning, Progress, render_message
 from .rendered import MIME, Rendered, plain, preformatted
@@ -16,6 +24,7 @@ __all__ = [
     "preformatted",
     "render_environment",
     "render_error",
+    "render_export",
     "render_history",
     "render_message",
     "render_outcome",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from jupyter_pkgmgr.inventory import Inventory, Problem
-from jupyter_pkgmgr.lookup import Details, Reasons, SearchAnswer, SettingsInForce
+from jupyter_pkgmgr.lookup import Details, Export, Reasons, SearchAnswer, SettingsInForce
 from jupyter_pkgmgr.model import Ecosystem, Environment, OriginKind, Package, short_location
 
 from .plans import describe_environment
@@ -14,6 +15,7 @@ from .rendered import Rendered, block, clean, columns, esc, muted, plain, table
 
 __all__ = [
     "render_environment",
+    "render_export",
     "render_packages",
     "render_problems",
     "render_search",
@@ -151,6 +153,17 @@ def render_problems(problems: Sequence[Problem], environment: Environment) -> Re
             hint = f"<br>{muted('hint: ' + esc(problem.hint))}"
         parts.append(f'<div style="margin-top:4px">{esc(problem.message)}{hint}</div>')
     return Rendered(text=_lines(lines), html=block("".join(parts)))
+
+
+def render_export(export: Export, file: Path) -> Rendered:
+    """That a file was written, and what has to be known of it."""
+    count = f"{export.packages} {'package' if export.packages == 1 else 'packages'}"
+    lines = [f"wrote {file.name}: {count}", *(f"note: {note}" for note in export.notes)]
+    html = [
+        f"<div>wrote <b>{esc(file.name)}</b>: {count}</div>",
+        *(f"<div>{muted(esc(line))}</div>" for line in lines[1:]),
+    ]
+    return Rendered(text=_lines(lines), html=block("".join(html)))
 
 
 def _fact(text: str, *, verbose: bool) -> str:

@@ -10,7 +10,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from jupyter_pkgmgr import names
-from jupyter_pkgmgr.model import Ecosystem, Notice, Package, Spec, SpecKind, Verb
+from jupyter_pkgmgr.environments import without_subdir
+from jupyter_pkgmgr.inventory import record_checksums
+from jupyter_pkgmgr.model import Ecosystem, Notice, Package, Spec, SpecKind, Verb, strip_credentials
 from jupyter_pkgmgr.model.errors import InvalidSpecError, PackageNotFoundError, UsageError
 
 from .context import Context
@@ -21,6 +23,8 @@ __all__ = [
     "assign",
     "available_in_channels",
     "conda_candidates",
+    "find_named",
+    "holds_here",
     "in_channels",
     "installed_as",
 ]
@@ -111,6 +115,8 @@ def _assign_installed(context: Context, verb: Verb, specs: Sequence[Spec]) -> li
         there = installed_as(context, spec.name)
         wanted = spec.ecosystem or context.request.options.ecosystem
         owners = [package for package in there if wanted in (None, package.ecosystem)]
+        if wanted and not owners and (exactly := _exactly(context, wanted, spec.name)):
+            owners = [exactly]
         if not owners:
             raise _not_installed_from(wanted, there[0]) if wanted and there else _not_installed(context, spec)
         assignments += [
@@ -118,6 +124,26 @@ def _assign_installed(context: Context, verb: Verb, specs: Sequence[Spec]) -> li
             for owner in owners
         ]
     return assignments
+
+
+def _exactly(context: Context, ecosystem: Ecosystem, name: str) -> Package | None:
+    """The installed package of this very name in this ecosystem, whatever the name means in the other."""
+    inventory = context.inventory
+    return inventory.conda(name) if ecosystem is Ecosystem.CONDA else inventory.pypi(name)
+
+
+def holds_here(context: Context, spec: Spec) -> bool:
+    """Whether a spec is meant for this environment, as its marker says."""
+    return not spec.marker or Marker(spec.marker).evaluate({**context.markers, "extra": ""})
+
+
+def find_named(context: Context, spec: Spec) -> tuple[Package, ...]:
+    """Every installed package that a spec means, in both ecosystems where it doesn't say which."""
+    if spec.ecosystem is Ecosystem.CONDA:
+        name = spec.name if names.known_conda(spec.name) or spec.channel else names.conda_name(spec.name) or spec.name
+        twins = (context.inventory.conda(spec.name), context.inventory.conda(name))
+        return tuple(dict.fromkeys(item for item in twins if item is not None))
+    return _present(context, spec)
 
 
 def _owned(package: Package) -> str:
@@ -170,7 +196,7 @@ def _assign_installs(context: Context) -> Assigned:
     warnings: list[Notice] = []
     open_specs: list[Spec] = []
     for spec in context.request.specs:
-        if spec.marker and not Marker(spec.marker).evaluate({**context.markers, "extra": ""}):
+        if not holds_here(context, spec):
             message = f"{spec.name} is left out: {spec.marker} doesn't hold in this environment"
             warnings.append(Notice(reference="marker-false", message=message, packages=(spec.name,)))
         elif present := _satisfied(context, spec):
@@ -189,10 +215,11 @@ def _assign_installs(context: Context) -> Assigned:
 def _satisfied(context: Context, spec: Spec) -> Package | None:
     """The installed package that already is what the spec asks for, where that's certain without an engine."""
     options = context.request.options
+    if spec.build and spec.kind is SpecKind.NAME and not (options.upgrade or options.force_reinstall):
+        return _same_build(context, spec)
     if (
         spec.kind is not SpecKind.NAME
         or spec.extras
-        or spec.build
         or spec.channel
         or options.upgrade
         or options.force_reinstall
@@ -216,6 +243,19 @@ def _satisfied(context: Context, spec: Spec) -> Package | None:
         version = found[1]
     holds = specifier.contains(version, prereleases=True) and not _lacks_something(context, owners[0])
     return owners[0] if holds else None
+
+
+def _same_build(context: Context, spec: Spec) -> Package | None:
+    """The installed conda package if it is the very build that a spec names; patterns are left to the solver."""
+    package = context.inventory.conda(spec.name)
+    if package is None or (package.version, package.build) != (spec.version.lstrip("="), spec.build):
+        return None
+    place = strip_credentials(package.url).rpartition("/")[0]
+    if spec.channel and without_subdir(place) != strip_credentials(spec.channel) and package.source != spec.channel:
+        return None
+    kind, _, expected = spec.checksum.partition("=")
+    known = record_checksums(package.location) if expected and package.location else {}
+    return package if known.get(kind, "") == expected else None
 
 
 def _lacks_something(context: Context, package: Package) -> bool:

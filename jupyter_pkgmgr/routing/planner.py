@@ -25,6 +25,7 @@ from .options import check_engine_is_used, check_options, unused_options
 from .origins import with_origins
 from .pypi_step import plan_pypi, remove_from_pypi
 from .shadow import distributions_of
+from .sync import plan_sync
 
 __all__ = ["make_plan"]
 
@@ -38,6 +39,10 @@ def make_plan(context: Context) -> Plan:
         If there is no plan: unknown packages, no solution, a channel that is down, or a request that the
         administrator doesn't allow. What could be done but mustn't is no error: it comes back as the plan's blockers.
     """
+    return plan_sync(context, _make_plan) if context.request.verb is Verb.SYNC else _make_plan(context)
+
+
+def _make_plan(context: Context) -> Plan:
     context = under_policy(context)
     check_request(context)
     check_options(context)
