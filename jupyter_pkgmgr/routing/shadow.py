@@ -89,7 +89,7 @@ def shadow(environment: Environment, inventory: Inventory, changes: Sequence[Cha
                 and found.path.suffix in (".dist-info", ".egg-info")
                 and found.name not in conda  # PyPI's copy makes way for conda's
             ):
-                (site_packages / found.path.name).symlink_to(found.path)
+                _mirror(found.path, site_packages / found.path.name)
         for name, version in conda.items():
             _write_dist_info(site_packages, name, version)
         yield replace(
@@ -107,6 +107,16 @@ def shadow(environment: Environment, inventory: Inventory, changes: Sequence[Cha
                 search_path=(site_packages,),
             ),
         )
+
+
+def _mirror(source: Path, target: Path) -> None:
+    """Show one distribution's metadata. Of a ``.dist-info`` uv wants the folder itself: a link to one it passes over."""
+    if source.suffix != ".dist-info":
+        target.symlink_to(source)
+        return
+    target.mkdir()
+    for path in source.iterdir():
+        (target / path.name).symlink_to(path)
 
 
 def _skeleton(prefix: Path, python: PythonInfo) -> tuple[Path, Path]:
