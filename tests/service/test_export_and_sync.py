@@ -79,3 +79,148 @@ def test_a_conda_environment_goes_out_and_comes_in_again(
     for file, options in (("all.yml", "--all"), ("other.yaml", "--no-builds"), ("loose.yml", "--from-history")):
         conda_user.type(f"export {options} {file}")
         nothing_to_do(conda_user, f"sync {file}")
+
+
+def test_an_explicit_list_goes_out_and_comes_in_again(
+    conda_user: User, conda_channel: Channel, testbed: Path, tmp_path: Path
+) -> None:
+    conda_user.type("install tb-beta")
+    conda_user.type("export explicit.txt")
+    lines = (tmp_path / "explicit.txt").read_text(encoding="utf-8").splitlines()
+    files = lines[lines.index("@EXPLICIT") + 1 :]
+    assert [re.sub(r".*/([a-z-]+)-[^-]*-[^-]*\.conda#[0-9a-f]{32}", r"\1", line) for line in files][-2:] == [
+        "tb-alpha",
+        "tb-beta",
+    ]
+    nothing_to_do(conda_user, "install -r explicit.txt")
+    conda_user.type("export --explicit --sha256 sha256.txt")
+    nothing_to_do(conda_user, "sync sha256.txt")
+    other = conda_environment(tmp_path / "other", channels=[conda_channel.url], cache=testbed / "cache")
+    fresh = User(conda_user.service, from_prefix(other), tmp_path)
+    fresh.type("install six")
+    fresh.type("sync sha256.txt")
+    assert installed(fresh) == installed(conda_user)
+    wrong = (tmp_path / "sha256.txt").read_text(encoding="utf-8")[:-3] + "00\n"
+    (tmp_path / "explicit.txt").write_text(wrong, encoding="utf-8")
+    with pytest.raises(PkgError) as caught:
+        conda_user.type("sync explicit.txt")
+    assert "tb-beta" in caught.value.message
+    conda_user.type("install tb-pure")
+    with pytest.raises(UsageError) as refused:
+        conda_user.type("export --explicit")
+    assert refused.value.message == "an explicit list can only hold conda's packages, and tb-pure came from PyPI"
+
+
+def test_sync_installs_changes_and_removes_in_one_plan(conda_user: User, tmp_path: Path) -> None:
+    conda_user.type("install tb-alpha==1.0 tb-cli tb-pure tb-tool")
+    before = conda_user.tree()
+    (tmp_path / "environment.yml").write_text(
+        "dependencies: [python, tb-alpha=1.1, six, pip, pip: [tb-mixed]]\n", encoding="utf-8"
+    )
+    shown = conda_user.type("plan sync environment.yml")
+    assert shown.outcome is None
+    assert conda_user.tree() == before
+    report = conda_user.type("sync environment.yml")
+    assert report.outcome is not None
+    assert actions(report.outcome.plan) == {
+        "tb-alpha": Action.UPGRADE,
+        "tb-cli": Action.REMOVE,
+        "tb-pure": Action.REMOVE,
+        "tb-tool": Action.REMOVE,
+        "six": Action.INSTALL,
+        "tb-mixed": Action.INSTALL,
+    }
+    assert re.search(r"-  tb-pure +2\.0 +.*not named\n", conda_user.shown["plan"].text)
+    assert conda_user.owner("tb-mixed") == "pypi"
+    nothing_to_do(conda_user, "sync -r environment.yml")
+    entry, _ = conda_user.service.history(conda_user.environment)
+    assert entry.command == "%pkg sync environment.yml"
+    conda_user.type("undo")
+    assert conda_user.tree() == before
+
+
+def test_what_a_named_package_will_need_stays(conda_user: User, tmp_path: Path) -> None:
+    """tb-alpha was asked for and isn't named: it stays for tb-beta, and so it does for tb-mixed from the index."""
+    conda_user.type("install tb-alpha==1.0 tb-cli")
+    (tmp_path / "environment.yml").write_text("dependencies: [tb-beta]\n", encoding="utf-8")
+    report = conda_user.type("sync environment.yml")
+    assert report.outcome is not None
+    assert actions(report.outcome.plan) == {"tb-beta": Action.INSTALL, "tb-cli": Action.REMOVE}
+    (tmp_path / "environment.yml").write_text("dependencies: [pip: [tb-mixed]]\n", encoding="utf-8")
+    report = conda_user.type("sync environment.yml")
+    assert report.outcome is not None
+    assert actions(report.outcome.plan) == {"tb-mixed": Action.INSTALL, "tb-beta": Action.REMOVE}
+
+
+# --- virtual environments ------------------------------------------------------------------------------------------
+
+
+def test_a_virtual_environment_goes_out_and_comes_in_again(
+    venv_user: User, index_server: Server, tmp_path: Path
+) -> None:
+    venv_user.type("install tb-mixed tb-cli tb-pure==1.1")
+    text = exported(venv_user)
+    assert entries(text) == ["tb-cli==1.0", "tb-mixed==1.0", "tb-pure==1.1"]
+    assert f"# --index-url {index_server.index_url}\n" in text
+    venv_user.type("export requirements.txt")
+    nothing_to_do(venv_user, "install -r requirements.txt")
+    nothing_to_do(venv_user, "sync requirements.txt")
+    venv_user.type("export --all all.txt")
+    assert entries((tmp_path / "all.txt").read_text(encoding="utf-8")) == [
+        "tb-alpha==2.1",
+        "tb-cli==1.0",
+        "tb-mixed==1.0",
+        "tb-pure==1.1",
+    ]
+    nothing_to_do(venv_user, "sync all.txt")
+    fresh = User(venv_user.service, from_interpreter(make_venv(tmp_path / "other")), tmp_path)
+    fresh.type("install tb-native")
+    fresh.type("sync all.txt")
+    assert installed(fresh) == installed(venv_user)
+    assert entries(exported(venv_user, "--format yml")) == [
+        f"python={venv_user.environment.python.minor if venv_user.environment.python else ''}",
+        "pip",
+        "tb-cli==1.0",
+        "tb-mixed==1.0",
+        "tb-pure==1.1",
+    ]
+    with pytest.raises(UsageError, match="explicit list is of conda packages"):
+        venv_user.type("export --explicit")
+
+
+def test_sync_of_a_virtual_environment(venv_user: User, tmp_path: Path) -> None:
+    venv_user.type("install tb-alpha==1.0 tb-pure tb-cli")
+    before = venv_user.tree()
+    (tmp_path / "one.txt").write_text("tb-mixed\n", encoding="utf-8")
+    (tmp_path / "two.txt").write_text("tb-pure<2\n", encoding="utf-8")
+    report = venv_user.type("sync one.txt two.txt")
+    assert report.outcome is not None
+    assert actions(report.outcome.plan) == {
+        "tb-mixed": Action.INSTALL,  # which needs tb-alpha, of any version
+        "tb-pure": Action.DOWNGRADE,
+        "tb-cli": Action.REMOVE,
+    }
+    venv_user.type("undo")
+    assert venv_user.tree() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "environment.txt names no package, and nothing is removed for that"),
+        ("# nothing\n--pre\n", "names no package"),
+        ("tb-pure; python_version < '3'\n", "nothing that was named is for this environment"),
+        (None, "there is no file"),
+    ],
+)
+def test_an_empty_file_never_empties_an_environment(
+    content: str | None, says: str, venv_user: User, tmp_path: Path
+) -> None:
+    venv_user.type("install tb-pure")
+    if content is not None:
+        (tmp_path / "environment.txt").write_text(content, encoding="utf-8")
+    before = venv_user.tree()
+    with pytest.raises(UsageError) as caught:
+        venv_user.type("sync environment.txt")
+    assert says in caught.value.message
+    assert venv_user.tree() == before
