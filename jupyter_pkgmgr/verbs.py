@@ -248,7 +248,7 @@ class Runner:
         assert command.export is not None  # noqa: S101  the grammar makes them
         made = self._service.export(self._environment, command.export)
         if command.file is None:
-            self._show("result", preformatted(made.text))
+            self._show("result", preformatted(made.text.rstrip("\n")))
         else:
             write_file(command.file, made.text, overwrite=command.overwrite)
             self._show("result", render_export(made, command.file))

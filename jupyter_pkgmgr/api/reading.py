@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jupyter_pkgmgr import __version__
-from jupyter_pkgmgr.lookup import Names
+from jupyter_pkgmgr.lookup import ExportOptions, Extent, FileFormat, Names
 from jupyter_pkgmgr.model import Ecosystem, to_json
 
 from .documents import (
@@ -24,6 +24,7 @@ from .validate import number, text
 __all__ = [
     "environment",
     "environments",
+    "export",
     "history",
     "kernel",
     "kernels",
@@ -155,6 +156,19 @@ def package(call: Call) -> ApiResponse:
     service, environment = call.service(), call.environment()
     details = service.show(environment, call.names["name"])
     return ApiResponse(body=document(**details_document(details, service.inventory(environment))))
+
+
+def export(call: Call) -> ApiResponse:
+    """A file that brings the environment about again; what it is called there is its form."""
+    form, extent = text(call.request.query, "format"), text(call.request.query, "extent")
+    for name, value, known in (("format", form, FileFormat), ("extent", extent, Extent)):
+        if value not in ("", *known):
+            raise BadRequestError(f"{name} in the query is none of {', '.join(known)}: {value!r}")
+    options = ExportOptions(
+        format=FileFormat(form) if form else None, extent=Extent(extent) if extent else Extent.REQUESTED
+    )
+    made = call.service().export(call.environment(), options)
+    return ApiResponse(body=document(**to_json(made)))
 
 
 def history(call: Call) -> ApiResponse:

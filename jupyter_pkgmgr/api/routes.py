@@ -95,6 +95,7 @@ ROUTES: tuple[Route, ...] = (
     _get("environments/{environment}/search", "search", reading.search, kernel_token=True),
     _get("environments/{environment}/names", "names", reading.names, kernel_token=True),
     _get("environments/{environment}/versions/{name}", "versions", reading.versions, kernel_token=True),
+    _get("environments/{environment}/export", "export", reading.export, kernel_token=True),
     _get("environments/{environment}/history", "history", reading.history, kernel_token=True),
     # to know what a source distribution needs, an engine may have to run its build: that is code of a package
     _post("environments/{environment}/plans", "make_plan", "execute", planning.make_plan, kernel="also"),

@@ -273,7 +273,7 @@ def _one(body: Any) -> Command:
     if command.request is None:
         raise BadRequestError(
             f"{command.verb} changes nothing, so there is no plan of it",
-            hint="install, remove, update and undo can be planned",
+            hint="install, remove, update, sync and undo can be planned",
         )
     return command
 

@@ -25,7 +25,7 @@ FORMATS = {
 """What a form is called: by us first, then by ``conda export --format`` and by ``uv export --format``."""
 _SHOWN = "environment.yml, requirements.txt or explicit"
 _SUFFIXES = {".yml": FileFormat.CONDA, ".yaml": FileFormat.CONDA, ".txt": FileFormat.PIP, ".in": FileFormat.PIP}
-_CHECKSUMS = ("md5", "sha256")
+_CHECKSUMS = ("sha256", "md5")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

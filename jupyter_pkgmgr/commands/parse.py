@@ -322,9 +322,12 @@ def build_parser(verb: str) -> argparse.ArgumentParser:
 def _changing_options(parser: argparse.ArgumentParser, verb: str) -> None:
     add = parser.add_argument
     add("specs", nargs="*", metavar="FILE" if verb == Verb.SYNC else "SPEC")
-    either = parser.add_mutually_exclusive_group().add_argument
-    either("--conda", dest="ecosystem", action="store_const", const=Ecosystem.CONDA, help="take every spec from conda")
-    either("--pip", "--pypi", dest="ecosystem", action="store_const", const=Ecosystem.PYPI, help="… from PyPI")
+    if verb != Verb.SYNC:  # there the file says what is whose, and what goes may be either's
+        either = parser.add_mutually_exclusive_group().add_argument
+        either(
+            "--conda", dest="ecosystem", action="store_const", const=Ecosystem.CONDA, help="take every spec from conda"
+        )
+        either("--pip", "--pypi", dest="ecosystem", action="store_const", const=Ecosystem.PYPI, help="… from PyPI")
     add("--engine", metavar="NAME", help="use this tool: uv, pip, rattler, conda, mamba or micromamba")
     add("--force", action="store_true", help="accept what would be blocked for overwriting or breaking a package")
     add("--offline", action="store_true", help="use only what is in the caches")
@@ -507,7 +510,7 @@ def _options(arguments: argparse.Namespace, files: Sequence[Requirements], *, ba
         pre=get("pre", False) or any(file.pre for file in files),
         no_deps=get("no_deps", False),
         force_reinstall=get("force_reinstall", False),
-        ecosystem=arguments.ecosystem,
+        ecosystem=get("ecosystem", None),
         engine=arguments.engine,
         channels=(*channels, *(channel for file in files for channel in file.channels)),
         override_channels=get("override_channels", False) or any(file.override_channels for file in files),

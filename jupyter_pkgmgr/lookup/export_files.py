@@ -51,8 +51,8 @@ class ExportOptions:
     extent: Extent = Extent.REQUESTED
     builds: bool = True
     """With everything: conda's builds, too."""
-    checksum: str = "md5"
-    """For an explicit list: ``md5`` or ``sha256``."""
+    checksum: str = "sha256"
+    """For an explicit list: ``sha256`` or ``md5``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +100,9 @@ def _environment_file(found: Contents, writer: Writer, _options: ExportOptions) 
     lines = [f"name: {_scalar(environment.name)}", "channels:", *(f"  - {_scalar(name)}" for name in channels)]
     lines += ["dependencies:", *(f"  - {_scalar(line.text)}{_comment(line)}" for line in conda)]
     if pypi:
-        lines += ["  - pip:", *(f"      - {_scalar(line.text)}{_comment(line)}" for line in pypi)]
-    return [*_head(writer), *(_indexes(writer) if pypi else ()), *lines], count
+        lines += ["  - pip:", *_indexes(writer, indent="      ", item="- ")]
+        lines += [f"      - {_scalar(line.text)}{_comment(line)}" for line in pypi]
+    return [*_head(writer), *lines], count
 
 
 def _channels(found: Contents, writer: Writer) -> Iterator[str]:
@@ -140,7 +141,7 @@ def _by_name(line: Line) -> tuple[bool, str]:
     return line.text.startswith("-e "), line.text.lower()
 
 
-def _indexes(writer: Writer) -> Iterator[str]:
+def _indexes(writer: Writer, *, indent: str = "", item: str = "") -> Iterator[str]:
     """The indexes in force where they aren't PyPI: as comments, because they may not be reachable elsewhere."""
     if writer.inventory.environment.python is None:
         return
@@ -149,11 +150,10 @@ def _indexes(writer: Writer) -> Iterator[str]:
     options += [("--extra-index-url", url) for url in settings.extra_index_urls]
     options += [("--find-links", place) for place in settings.find_links]
     if options:
-        yield "# packages were looked for here; without the '#' these lines are understood by pip, uv and %pkg:"
+        hidden = any(strip_credentials(place) != place for _, place in options)
+        yield f"{indent}# without the '#', packages are looked for here{', with credentials' if hidden else ''}:"
     for option, place in options:
-        yield f"# {option} {strip_credentials(place)}"
-    if any(strip_credentials(place) != place for _, place in options):
-        yield "# (credentials are left out)"
+        yield f"{indent}# {item}{option} {strip_credentials(place)}"
 
 
 # --- explicit ------------------------------------------------------------------------------------------------------

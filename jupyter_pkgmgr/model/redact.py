@@ -31,7 +31,8 @@ def redact(text: str) -> str:
 def strip_credentials(url: str) -> str:
     """A URL that can be used without its credentials: what :func:`redact` hides is left out.
 
-    Takes URLs that were redacted before, too. Where that leaves nothing of a query, its ``?`` goes as well.
+    Takes URLs that were redacted before, too.
     """
     url = _CONDA_TOKEN.sub("", _USERINFO.sub("//", url))
-    return re.sub(r"\?(?=#|$)", "", _QUERY.sub(lambda found: "?" if found["key"].startswith("?") else "", url))
+    url = _QUERY.sub(lambda found: "?" if found["key"].startswith("?") else "", url)
+    return re.sub(r"\?(?=#|$)", "", url.replace("?&", "?"))

@@ -110,7 +110,7 @@ def shadow(environment: Environment, inventory: Inventory, changes: Sequence[Cha
 
 
 def _mirror(source: Path, target: Path) -> None:
-    """Show one distribution's metadata. Of a ``.dist-info`` uv wants the folder itself: a link to one it passes over."""
+    """Show one distribution's metadata. A link to a ``.dist-info`` uv passes over: its folder has to be one."""
     if source.suffix != ".dist-info":
         target.symlink_to(source)
         return

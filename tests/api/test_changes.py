@@ -142,6 +142,19 @@ def test_verbs_specs_and_options_are_the_same_as_a_command(client: Client) -> No
     assert len(client.get(f"plans/{undo['result']['plan']}")["undoes"]) == 1
 
 
+def test_a_file_is_read_by_who_has_it_and_its_lines_are_synced(client: Client) -> None:
+    client.apply("install tb-alpha==1.0 tb-pure")
+    assert "tb-alpha==1.0\ntb-pure==2.0\n" in client.get("environments/{env}/export")["text"]
+    listed = client.get("environments/{env}/export", format="environment.yml", extent="history")
+    assert (listed["format"], listed["packages"]) == ("environment.yml", 2)
+    body = {"verb": "sync", "specs": ["pypi::tb-alpha==1.1"]}
+    job, _ = client.follow(client.post("environments/{env}/plans", body)["id"])
+    plan = client.get(f"plans/{job['result']['plan']}")
+    assert plan["review"] == {"needed": False, "reasons": []}
+    client.follow(client.post("jobs", {"plan": plan["id"]})["id"])
+    assert client.versions() == {"tb-alpha": "1.1"}
+
+
 def test_a_pasted_command_is_understood(client: Client) -> None:
     plan = client.plan("pip install -q 'tb-alpha>=1,<2'")
     assert [change["after"]["version"] for change in plan["steps"][0]["changes"]] == ["1.1"]

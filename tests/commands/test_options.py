@@ -11,15 +11,22 @@ from jupyter_pkgmgr.commands import Command, parse_arguments
 from jupyter_pkgmgr.commands.parse import VERBS, build_parser
 from jupyter_pkgmgr.model.errors import UsageError
 
-NAMES = {"install": "six", "remove": "six", "search": "six", "show": "six", "why": "six"}
+NAMES = {"install": "six", "remove": "six", "search": "six", "show": "six", "sync": "six.txt", "why": "six"}
 """What a verb can't do without."""
-SAID_ALREADY = {("update", "--all"), ("update", "-U"), ("update", "--upgrade")}
+SAID_ALREADY = {("export", "--sha256"), ("update", "--all"), ("update", "-U"), ("update", "--upgrade")}
 """What says the same as the verb alone."""
 WITHOUT_EFFECT = {
     *("--disable-pip-version-check", "--no-cache", "--no-cache-dir", "--no-input", "--no-warn-conflicts"),
     *("--no-warn-script-location", "--progress-bar", "--root-user-action", "--use-pep517"),
 }
 """Options of pasted commands that say nothing about what is installed."""
+ONLY_WITH = {
+    ("export", "--md5"): ["--explicit"],
+    ("export", "--sha256"): ["--explicit"],
+    ("export", "--force"): ["six.txt"],
+    ("export", "--overwrite"): ["six.txt"],
+}
+"""Options that say something about what another one asks for."""
 ELSEWHERE = {"-n", "--name", "-p", "--prefix", "--user", "-t", "--target", "--root"}
 FILES = {"-r", "--requirement", "--file", "-e", "--editable", "--constraint", "-c"}
 
@@ -40,6 +47,8 @@ def typed(verb: str, action: argparse.Action, flag: str, folder: Path) -> list[s
         return [verb, flag, ":all:"]
     if action.type is int:
         return [verb, flag, "7"]
+    if verb == "export":
+        return [verb, flag, "txt" if flag == "--format" else "six.txt"]
     return [verb, flag, "./project" if flag in {"-e", "--editable"} else "six.txt" if flag in FILES else "value"]
 
 
@@ -49,17 +58,24 @@ def understood(words: list[str], folder: Path) -> Command:
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "plan"])
 def test_every_option_acts_or_is_refused(verb: str, tmp_path: Path) -> None:
+    (tmp_path / "six.txt").write_text("six\n")
     name = [NAMES[verb]] if verb in NAMES else []
     alone = understood([verb, *name], tmp_path)
     for action in options(verb):
         for flag in action.option_strings:
             words = [*typed(verb, action, flag, tmp_path), *([] if flag in {"-r", "--requirement", "--file"} else name)]
-            if flag in ELSEWHERE:
+            if (verb, flag) in ONLY_WITH:
+                with pytest.raises(UsageError):
+                    understood(words, tmp_path)
+                more = [verb, *ONLY_WITH[verb, flag]]
+                same = understood([*more, flag], tmp_path) == understood(more, tmp_path)
+                assert same is ((verb, flag) in SAID_ALREADY), words
+            elif flag in ELSEWHERE:
                 with pytest.raises(UsageError, match="names another place"):
                     understood(words, tmp_path)
             elif flag in WITHOUT_EFFECT or (verb, flag) in SAID_ALREADY:
                 assert understood(words, tmp_path) == alone, words
-            elif flag in {"-r", "--requirement", "--file"}:  # it stands for the name
+            elif flag in {"-r", "--requirement", "--file"} and verb != "export":  # it stands for the name
                 assert understood(words, tmp_path) == alone
                 with pytest.raises(UsageError):
                     understood([verb], tmp_path)
@@ -84,6 +100,13 @@ def test_what_only_an_install_can_do_is_refused_elsewhere(verb: str, flag: str, 
         ("help install remove", "help takes no more than 1, and not 'remove'"),
         ("history --limit 0", "--limit 0 shows nothing"),
         ("update --all six", "--all updates everything"),
+        ("export a.txt b.txt", "export writes one file, and not a.txt and b.txt"),
+        ("export --all --explicit", "not allowed with argument"),
+        ("export --explicit --format yml", "--explicit and --format yml are two forms"),
+        ("export --explicit environment.yml", "environment.yml is no name for explicit.txt"),
+        ("export --format txt environment.yml", "environment.yml is no name for requirements.txt"),
+        ("export environment.json", "environment.json doesn't tell the form of the file"),
+        ("sync", "sync with what?"),
         ("install --prefer-binary six", "--prefer-binary is no option of install"),
     ],
 )

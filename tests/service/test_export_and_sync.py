@@ -11,8 +11,10 @@ from jupyter_pkgmgr.environments import from_interpreter, from_prefix
 from jupyter_pkgmgr.model import Action, Plan
 from jupyter_pkgmgr.model.errors import PkgError, UsageError
 from testbed.channel import Channel
+from testbed.content import wheel
 from testbed.environments import conda_environment, make_venv
 from testbed.index import Server
+from testbed.wheels import write_wheel
 
 from .conftest import User
 
@@ -88,19 +90,19 @@ def test_an_explicit_list_goes_out_and_comes_in_again(
     conda_user.type("export explicit.txt")
     lines = (tmp_path / "explicit.txt").read_text(encoding="utf-8").splitlines()
     files = lines[lines.index("@EXPLICIT") + 1 :]
-    assert [re.sub(r".*/([a-z-]+)-[^-]*-[^-]*\.conda#[0-9a-f]{32}", r"\1", line) for line in files][-2:] == [
+    assert [re.sub(r".*/([a-z-]+)-[^-]*-[^-]*\.conda#[0-9a-f]{64}", r"\1", line) for line in files][-2:] == [
         "tb-alpha",
         "tb-beta",
     ]
     nothing_to_do(conda_user, "install -r explicit.txt")
-    conda_user.type("export --explicit --sha256 sha256.txt")
-    nothing_to_do(conda_user, "sync sha256.txt")
+    conda_user.type("export --explicit --md5 md5.txt")
+    nothing_to_do(conda_user, "sync md5.txt")
     other = conda_environment(tmp_path / "other", channels=[conda_channel.url], cache=testbed / "cache")
     fresh = User(conda_user.service, from_prefix(other), tmp_path)
     fresh.type("install six")
-    fresh.type("sync sha256.txt")
+    fresh.type("sync md5.txt")
     assert installed(fresh) == installed(conda_user)
-    wrong = (tmp_path / "sha256.txt").read_text(encoding="utf-8")[:-3] + "00\n"
+    wrong = (tmp_path / "md5.txt").read_text(encoding="utf-8")[:-3] + "00\n"
     (tmp_path / "explicit.txt").write_text(wrong, encoding="utf-8")
     with pytest.raises(PkgError) as caught:
         conda_user.type("sync explicit.txt")
@@ -224,3 +226,45 @@ def test_an_empty_file_never_empties_an_environment(
         venv_user.type("sync environment.txt")
     assert says in caught.value.message
     assert venv_user.tree() == before
+
+
+def test_what_isnt_a_files_to_remove_stays_and_is_told(venv_user: User, tmp_path: Path) -> None:
+    for source in (wheel("ipykernel", "7.0", requires=("tb-pure",)), wheel("pip", "99.0")):
+        write_wheel(tmp_path / "wheels", source)
+    venv_user.type("install -f wheels ipykernel pip tb-cli")
+    (tmp_path / "requirements.txt").write_text("tb-alpha\n", encoding="utf-8")
+    report = venv_user.type("sync requirements.txt")
+    assert report.outcome is not None
+    assert actions(report.outcome.plan) == {"tb-alpha": Action.INSTALL, "tb-cli": Action.REMOVE}
+    said = "not named, and not removed: ipykernel (the kernel runs on it), pip (it came with the environment)"
+    assert said in venv_user.shown["plan"].text
+    venv_user.type("export requirements.txt --force")
+    nothing_to_do(venv_user, "sync requirements.txt")
+
+
+def test_a_file_is_never_overwritten_unasked(venv_user: User, tmp_path: Path) -> None:
+    file = tmp_path / "requirements.txt"
+    file.write_text("mine\n", encoding="utf-8")
+    venv_user.type("install tb-pure")
+    with pytest.raises(UsageError) as caught:
+        venv_user.type("export requirements.txt")
+    assert caught.value.reference == "file-exists"
+    assert "--force" in (caught.value.hint or "")
+    assert file.read_text(encoding="utf-8") == "mine\n"
+    venv_user.type("export --force requirements.txt")
+    text = file.read_text(encoding="utf-8")
+    assert entries(text) == ["tb-pure==2.0"]
+    venv_user.type("export requirements.txt")  # it says that already
+    assert sorted(path.name for path in tmp_path.glob("*requirements*")) == ["requirements.txt"]
+    for name, reference in (("nowhere/requirements.txt", "path-not-writable"), ("home.txt", "file-exists")):
+        (tmp_path / "home.txt").mkdir(exist_ok=True)
+        with pytest.raises(UsageError) as refused:
+            venv_user.type(f"export {name}")
+        assert refused.value.reference == reference
+
+
+def test_sync_stands_alone(venv_user: User, tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("tb-alpha\n", encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        venv_user.together("sync requirements.txt", "install tb-pure")
+    assert caught.value.reference == "sync-alone"
