@@ -51,6 +51,7 @@ ALIASES = {
     "upgrade": "update",
     "up": "update",
     "ls": "list",
+    "freeze": "export",
     "info": "env",
     "find": "search",
     "--help": "help",
@@ -409,8 +410,8 @@ class _NoBuild(argparse.Action):
 def _request(
     verb: str, arguments: argparse.Namespace, *, base: Path | None, typed: str, specs: Sequence[str]
 ) -> Request:
-    if verb == Verb.SYNC:
-        arguments.requirement, arguments.specs, specs = [*arguments.requirement, *arguments.specs, *specs], [], ()
+    if verb == Verb.SYNC:  # its words are files; the lines of a cell are specs, as everywhere
+        arguments.requirement, arguments.specs = [*arguments.requirement, *arguments.specs], []
     if base is None:
         refuse_files(arguments)
     files = [read_requirements((base or Path()) / name) for name in getattr(arguments, "requirement", [])]

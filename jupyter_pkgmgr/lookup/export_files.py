@@ -97,12 +97,17 @@ def _environment_file(found: Contents, writer: Writer, _options: ExportOptions) 
     if pypi and not any(line.text.split("=")[0] == "pip" for line in conda):
         conda.append(Line(text="pip"))  # the tools that read this install PyPI's part with it
     channels = list(_channels(found, writer)) if environment.is_conda else ["conda-forge"]
-    lines = [f"name: {_scalar(environment.name)}", "channels:", *(f"  - {_scalar(name)}" for name in channels)]
+    lines = [f"name: {_scalar(_name(environment.name))}", "channels:", *(f"  - {_scalar(name)}" for name in channels)]
     lines += ["dependencies:", *(f"  - {_scalar(line.text)}{_comment(line)}" for line in conda)]
     if pypi:
         lines += ["  - pip:", *_indexes(writer, indent="      ", item="- ")]
         lines += [f"      - {_scalar(line.text)}{_comment(line)}" for line in pypi]
     return [*_head(writer), *lines], count
+
+
+def _name(name: str) -> str:
+    """An environment's name as conda takes one: of a folder elsewhere its last part."""
+    return re.sub(r"[/ :#]+", "-", name.rstrip("/").rpartition("/")[2])
 
 
 def _channels(found: Contents, writer: Writer) -> Iterator[str]:

@@ -75,13 +75,16 @@ def test_variables_of_pip_and_uv_are_read(page: Path, clean_settings: Path) -> N
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_command_is_one(page: Path) -> None:
+def test_every_command_is_one(page: Path, tmp_path: Path) -> None:
     """Whatever a page names as a command, in a block or in a line, is understood."""
+    file = tmp_path / "requirements.txt"
+    file.write_text("six\n", encoding="utf-8")
     text = page.read_text(encoding="utf-8")
     lines = [line.strip() for block in read_blocks(page) for line in block.text.splitlines()]
     said = {*lines, *re.findall(r"`((?:%pkg|jupyter pkg)[^`]*)`", text)}
     for line in sorted(said):
-        words = line.replace("…", "x").replace("FILE", "/dev/null").split(" #")[0]
+        words = line.replace("…", "x").replace("FILE", str(file)).split(" #")[0]
+        words = re.sub(r"(?<=sync )[\w./ -]+", str(file), words)
         if match := re.match(r"(%pkg|jupyter pkg) (?:--(?:kernel|prefix|python) \S+ )?([a-z]\S*)(.*)", words):
             program, verb, rest = match.groups()
             assert ALIASES.get(verb, verb) in VERBS, line

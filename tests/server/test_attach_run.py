@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -60,7 +61,7 @@ async def the_job(rest: Rest, notebook: Notebook) -> dict[str, Any]:
 
 
 async def test_an_installation_is_a_job_that_other_kernels_hear_of(
-    notebooks: Notebooks, python: Path, rest: Rest
+    notebooks: Notebooks, python: Path, rest: Rest, tmp_path: Path
 ) -> None:
     first = await ready(notebooks, python)
     second = await ready(notebooks, python, "other")
@@ -94,6 +95,20 @@ async def test_an_installation_is_a_job_that_other_kernels_hear_of(
     await second.restart()
     await second.attached()
     assert second.known.verdict is None
+
+    work = tmp_path / "work"  # where the kernel works, and the server doesn't
+    work.mkdir()
+    written = await first.run(f"%cd -q {work}\n%pkg export requirements.txt")
+    assert written.texts[-1].startswith("wrote requirements.txt: 2 packages")
+    assert re.findall(r"^[\w-]+(?===)", (work / "requirements.txt").read_text(), re.MULTILINE) == [
+        "ipykernel",
+        "tb-pure",
+    ]
+    (work / "requirements.txt").write_text("tb-alpha\n")
+    synced = await first.run("%pkg sync requirements.txt")
+    assert "not named, and not removed: ipykernel (the kernel runs on it)" in synced.texts[0]
+    assert "Installed tb-alpha 2.1; removed tb-pure 2.0" in "\n".join(synced.texts)
+    assert "restart" in synced.texts[-1]
 
 
 @pytest.mark.parametrize("version", ["3.8", "3.13"])

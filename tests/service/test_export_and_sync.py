@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_pkgmgr.commands import parse_cell
 from jupyter_pkgmgr.environments import from_interpreter, from_prefix
 from jupyter_pkgmgr.model import Action, Plan
 from jupyter_pkgmgr.model.errors import PkgError, UsageError
@@ -71,7 +72,7 @@ def test_a_conda_environment_goes_out_and_comes_in_again(
     conda_user.type("export environment.yml")
     note = f"note: the channel {conda_channel.url} is there on this machine only"
     assert conda_user.screen == f"wrote environment.yml: 5 packages\n{note}"
-    assert (tmp_path / "environment.yml").read_text(encoding="utf-8") == text
+    assert (tmp_path / "environment.yml").read_text(encoding="utf-8") == f"{text}\n"
     nothing_to_do(conda_user, "install -r environment.yml")
     nothing_to_do(conda_user, "sync environment.yml")
     other = conda_environment(tmp_path / "other", channels=[conda_channel.url], cache=testbed / "cache")
@@ -261,6 +262,13 @@ def test_a_file_is_never_overwritten_unasked(venv_user: User, tmp_path: Path) ->
         with pytest.raises(UsageError) as refused:
             venv_user.type(f"export {name}")
         assert refused.value.reference == reference
+
+
+def test_a_cell_is_as_good_as_a_file(venv_user: User, tmp_path: Path) -> None:
+    venv_user.type("install tb-cli")
+    report = venv_user.run(parse_cell("sync", "tb-pure<2\n# more\ntb-alpha\n", base=tmp_path))
+    assert report.outcome is not None
+    assert [venv_user.version(name) for name in ("tb-pure", "tb-alpha", "tb-cli")] == ["1.1", "2.1", None]
 
 
 def test_sync_stands_alone(venv_user: User, tmp_path: Path) -> None:
