@@ -71,6 +71,7 @@ from jupyter_pkgmgr.transactions import (
     UndoPlan,
     apply_plan,
     apply_undo,
+    asked_for,
     attempt_recovery,
     being_changed,
     came_along,
@@ -216,7 +217,8 @@ class PackageService:
         try:
             plan = make_plan(context)
         except (PackageNotFoundError, VersionNotFoundError) as error:
-            raise (_with_alternatives(error, context) if request.verb is Verb.INSTALL else error) from error
+            named = request.verb in (Verb.INSTALL, Verb.SYNC)
+            raise (_with_alternatives(error, context) if named else error) from error
         return replace(plan, warnings=(*plan.warnings, *overlaps(plan, inventory)))
 
     def apply(
@@ -428,7 +430,9 @@ class PackageService:
         UsageError
             If the environment can't be described in the form that was asked for.
         """
-        return lookup.export(self.inventory(environment), options)
+        inventory, asked = self.inventory(environment), asked_for(environment)
+        packages = tuple(_as_recorded(package, asked) for package in inventory.packages)
+        return lookup.export(replace(inventory, packages=packages), options)
 
     def missing_import(self, environment: Environment, module: str) -> lookup.Hint | None:
         """What to install so that ``import module`` works; ``None`` where nobody knows or it is there already."""
@@ -490,6 +494,12 @@ def _as_asked(package: Package, along: Container[tuple[tuple[Ecosystem, str], st
     return (
         replace(package, requested=False) if package.requested and (package.key, package.version) in along else package
     )
+
+
+def _as_recorded(package: Package, asked: Container[tuple[tuple[Ecosystem, str], str]]) -> Package:
+    """The package, of which nobody knows whether it was requested where uv says so: uv says it of dependencies, too."""
+    told = package.ecosystem is Ecosystem.CONDA or package.installer != "uv" or (package.key, package.version) in asked
+    return package if told or not package.requested else replace(package, requested=None)
 
 
 def _conda_settings(environment: Environment, options: Options) -> CondaSettings | None:

@@ -37,6 +37,8 @@ class Listed:
     package: Package
     why: str = ""
     """Where nobody asked for it."""
+    is_guess: bool = False
+    """Where nothing tells whether somebody did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,8 @@ def contents(inventory: Inventory, extent: Extent) -> Contents:
     }
     notes = list(_left_out(inventory))
     if extent is not Extent.ALL:
-        notes += (_unknown(ecosystem) for ecosystem, group in here.items() if group and not _is_known(inventory, group))
+        guessed = (ecosystem for ecosystem, found in listed.items() if any(item.is_guess for item in found))
+        notes += map(_guessed, guessed)
     return Contents(conda=listed[Ecosystem.CONDA], pypi=listed[Ecosystem.PYPI], notes=tuple(notes))
 
 
@@ -95,12 +98,10 @@ def _few(packages: Sequence[Package]) -> str:
 def _is_known(inventory: Inventory, packages: Sequence[Package]) -> bool:
     """Whether it was recorded what was asked for: of the seeds alone it says nothing."""
     seeded = seeds(inventory.environment)
-    return any(item.requested for item in packages if canonicalize_name(item.name) not in seeded) or all(
-        canonicalize_name(item.name) in seeded for item in packages
-    )
+    return any(item.requested for item in packages if canonicalize_name(item.name) not in seeded)
 
 
-def _unknown(ecosystem: Ecosystem) -> str:
+def _guessed(ecosystem: Ecosystem) -> str:
     whose = "conda's" if ecosystem is Ecosystem.CONDA else "PyPI's"
     return f"nothing recorded which of {whose} packages were asked for: those are listed that no other needs"
 
@@ -118,7 +119,9 @@ def _roots(inventory: Inventory, packages: Sequence[Package]) -> Iterator[Listed
         if _is_wanted(package) and package not in first:
             chosen.append(Listed(package=package))
         elif package.key not in covered:
-            chosen.append(Listed(package=package, why=_why(inventory, package) if known else ""))
+            told = known and package.requested is not None
+            why = _why(inventory, package) if told else ""
+            chosen.append(Listed(package=package, why=why, is_guess=not told))
         else:
             continue
         covered |= inventory.closure([package]).keys()

@@ -36,6 +36,8 @@ __all__ = ["plan_sync"]
 
 _UNTOUCHED = frozenset({PackageState.USER_SITE, PackageState.OUTSIDE, PackageState.SHADOWED, PackageState.DUPLICATE})
 """What lies elsewhere, or what Python doesn't find."""
+_IN_THE_WAY = frozenset({"breaks-dependency", "clobbers-conda"})
+"""Blockers that a package may be the reason of that is to go."""
 _TOOLS = ("conda", "mamba", "micromamba")
 """What a base environment is there for."""
 _FEW = 5
@@ -94,7 +96,7 @@ def _coming(context: Context, make: Callable[[Context], Plan]) -> Plan | None:
         plan = make(context)
     except ConflictError:
         return None
-    return None if plan.blockers else plan
+    return None if any(blocker.reference in _IN_THE_WAY for blocker in plan.blockers) else plan
 
 
 # --- what was named ------------------------------------------------------------------------------------------------

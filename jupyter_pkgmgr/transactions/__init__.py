@@ -2,7 +2,7 @@
 
 from .apply import apply_plan, refuse_blocked
 from .doctor import examine
-from .history import Entry, Result, came_along, in_force, read_entries, record_verdict
+from .history import Entry, Result, asked_for, came_along, in_force, read_entries, record_verdict
 from .limits import read_limits
 from .locks import Owner
 from .overwritten import overlaps
@@ -19,6 +19,7 @@ __all__ = [
     "UndoPlan",
     "apply_plan",
     "apply_undo",
+    "asked_for",
     "attempt_recovery",
     "being_changed",
     "came_along",

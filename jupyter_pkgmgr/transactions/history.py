@@ -34,6 +34,7 @@ __all__ = [
     "FileChanges",
     "Result",
     "Signature",
+    "asked_for",
     "came_along",
     "file_changes",
     "in_force",
@@ -287,12 +288,22 @@ def came_along(environment: Environment) -> frozenset[tuple[tuple[Ecosystem, str
 
     conda's own history can't tell: what a PyPI package needs of conda is asked for there by its name.
     """
+    return _brought(environment)[0]
+
+
+def asked_for(environment: Environment) -> frozenset[tuple[tuple[Ecosystem, str], str]]:
+    """Keys and versions of what we brought because somebody named it."""
+    return _brought(environment)[1]
+
+
+def _brought(environment: Environment) -> tuple[frozenset[tuple[tuple[Ecosystem, str], str]], ...]:
+    """What we brought: unasked, and asked for."""
     state = state_of(environment)
-    return _came_along(state, tuple(folder.name for folder in _ended(state)))
+    return _brought_by(state, tuple(folder.name for folder in _ended(state)))
 
 
 @functools.lru_cache(maxsize=8)
-def _came_along(state: State, names: tuple[str, ...]) -> frozenset[tuple[tuple[Ecosystem, str], str]]:
+def _brought_by(state: State, names: tuple[str, ...]) -> tuple[frozenset[tuple[tuple[Ecosystem, str], str]], ...]:
     """An entry never changes once it is written: those of these names always say the same."""
     entries = [read_entry(state.of(name)) for name in names]
     standing = in_force(entries)
@@ -301,7 +312,10 @@ def _came_along(state: State, names: tuple[str, ...]) -> frozenset[tuple[tuple[E
         if entry.id in standing and not entry.undoes:
             for change in entry.changes:
                 last.setdefault(change.package.key, change)
-    return frozenset((key, change.package.version) for key, change in last.items() if not change.requested)
+    return tuple(
+        frozenset((key, change.package.version) for key, change in last.items() if change.requested is requested)
+        for requested in (False, True)
+    )
 
 
 def _ended(state: State) -> list[Path]:

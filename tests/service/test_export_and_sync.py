@@ -13,7 +13,7 @@ from jupyter_pkgmgr.model import Action, Plan
 from jupyter_pkgmgr.model.errors import PkgError, UsageError
 from testbed.channel import Channel
 from testbed.content import wheel
-from testbed.environments import conda_environment, make_venv
+from testbed.environments import conda_environment, make_venv, uv_install
 from testbed.index import Server
 from testbed.wheels import write_wheel
 
@@ -262,6 +262,21 @@ def test_a_file_is_never_overwritten_unasked(venv_user: User, tmp_path: Path) ->
         with pytest.raises(UsageError) as refused:
             venv_user.type(f"export {name}")
         assert refused.value.reference == reference
+
+
+def test_uv_calls_everything_requested(venv_user: User, index_server: Server, tmp_path: Path) -> None:
+    """What somebody named to us is known; of what uv brought by itself, what no other needs is taken."""
+    venv_user.type("install tb-alpha==2.0")
+    python = venv_user.environment.python
+    assert python is not None
+    uv_install(python.executable, "tb-extra[more]", index_url=index_server.index_url, cache=tmp_path / "cache")
+    uv_install(python.executable, "tb-mixed", index_url=index_server.index_url, cache=tmp_path / "cache")
+    text = exported(venv_user)
+    assert entries(text) == ["tb-alpha==2.0", "tb-extra==1.0", "tb-mixed==1.0", "tb-pure==2.0"]
+    assert "# note: nothing recorded which of PyPI's packages were asked for" in text
+    venv_user.type("remove tb-extra tb-pure")
+    uv_install(python.executable, "tb-left", index_url=index_server.index_url, cache=tmp_path / "cache")
+    assert entries(exported(venv_user)) == ["tb-alpha==2.0", "tb-left==1.0", "tb-mixed==1.0"]
 
 
 def test_a_cell_is_as_good_as_a_file(venv_user: User, tmp_path: Path) -> None:
