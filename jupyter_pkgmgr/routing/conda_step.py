@@ -98,7 +98,7 @@ def ask_conda(
         updates=tuple(item.name for item in staying if item.verb is Verb.UPDATE) if verb is Verb.INSTALL else (),
         removals=() if removing else going,
         installed=owned_by(context, Ecosystem.CONDA),
-        held=() if removing or not hold else held_of(context, Ecosystem.CONDA),
+        held=(*context.settled, *(() if removing or not hold else held_of(context, Ecosystem.CONDA))),
         pins=() if removing else _pins(context),
         options=context.request.options,
         conda=context.conda_settings,

@@ -74,6 +74,8 @@ class Context:
     query_channels: ChannelQuery
     index_metadata: IndexMetadata
     index_versions: IndexVersions
+    settled: tuple[Package, ...] = ()
+    """Packages that stay as they are though others go that they came with: no tool is to take them for orphans."""
     policy: AdminPolicy = field(default_factory=AdminPolicy)
     events: EventSink = ignore_events
     cancel: Cancellation = field(default_factory=Cancellation)

@@ -83,7 +83,8 @@ def plan_sync(context: Context, make: Callable[[Context], Plan]) -> Plan:
     going = [package for package in context.inventory.packages if _may_go(context, package) and package.key not in kept]
     if going or coming is None:
         removals = tuple(_removal(package) for package in going)
-        plan = make(replace(installing, request=replace(installing.request, removals=removals)))
+        settled = _settled(context.inventory, kept, coming)
+        plan = make(replace(installing, settled=settled, request=replace(installing.request, removals=removals)))
     else:
         plan = coming
     told = _told(context, staying, kept={package.key for package in _closure(context.inventory, named)}, plan=plan)
@@ -133,6 +134,15 @@ def _kept(context: Context, named: Sequence[Package], staying: Sequence[_Staying
     roots = [package for package in (*roots, *coming.satisfied) if package.key not in moved]
     roots += [package for package in after.packages if package.key in moved]
     return {package.key for package in _closure(after, roots)}
+
+
+def _settled(inventory: Inventory, kept: set[_Key], coming: Plan | None) -> tuple[Package, ...]:
+    """The packages of conda that stay and that nothing moves. What PyPI packages need is an orphan to conda's tools."""
+    if coming is None:
+        return ()
+    moved = {change.package.key for change in coming.changes}
+    conda = (package for package in inventory.packages if package.ecosystem is Ecosystem.CONDA)
+    return tuple(package for package in conda if package.key in kept - moved)
 
 
 def _closure(inventory: Inventory, packages: Iterable[Package]) -> Iterable[Package]:

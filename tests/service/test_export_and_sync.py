@@ -142,17 +142,20 @@ def test_sync_installs_changes_and_removes_in_one_plan(conda_user: User, tmp_pat
     assert conda_user.tree() == before
 
 
-def test_what_a_named_package_will_need_stays(conda_user: User, tmp_path: Path) -> None:
-    """tb-alpha was asked for and isn't named: it stays for tb-beta, and so it does for tb-mixed from the index."""
-    conda_user.type("install tb-alpha==1.0 tb-cli")
-    (tmp_path / "environment.yml").write_text("dependencies: [tb-beta]\n", encoding="utf-8")
-    report = conda_user.type("sync environment.yml")
-    assert report.outcome is not None
-    assert actions(report.outcome.plan) == {"tb-beta": Action.INSTALL, "tb-cli": Action.REMOVE}
-    (tmp_path / "environment.yml").write_text("dependencies: [pip: [tb-mixed]]\n", encoding="utf-8")
-    report = conda_user.type("sync environment.yml")
-    assert report.outcome is not None
-    assert actions(report.outcome.plan) == {"tb-mixed": Action.INSTALL, "tb-beta": Action.REMOVE}
+def test_what_a_named_package_needs_stays(conda_user: User, tmp_path: Path) -> None:
+    """tb-alpha came with tb-beta: to conda it is an orphan without that, whoever else is named that needs it."""
+    conda_user.type("install tb-beta tb-cli")
+
+    def sync(dependencies: str) -> dict[str, Action]:
+        (tmp_path / "environment.yml").write_text(f"dependencies: [{dependencies}]\n", encoding="utf-8")
+        outcome = conda_user.type("sync environment.yml").outcome
+        assert outcome is not None
+        return actions(outcome.plan)
+
+    assert sync("tb-alpha") == {"tb-beta": Action.REMOVE, "tb-cli": Action.REMOVE}
+    assert sync("tb-beta") == {"tb-beta": Action.INSTALL}
+    assert sync("pip: [tb-mixed]") == {"tb-mixed": Action.INSTALL, "tb-beta": Action.REMOVE}
+    assert sync("six") == {"six": Action.INSTALL, "tb-mixed": Action.REMOVE, "tb-alpha": Action.REMOVE}
 
 
 # --- virtual environments ------------------------------------------------------------------------------------------
