@@ -105,6 +105,12 @@ def test_things_may_be_added_changed_and_removed(server_user: User) -> None:
     server_user.type("remove tb-pure")
     server_user.type("undo")
     assert server_user.version("tb-pure") == "2.0"
+    (server_user.base / "requirements.txt").write_text("tb-alpha\n", encoding="utf-8")
+    outcome = server_user.type("sync requirements.txt").outcome
+    assert outcome is not None
+    names = {change.package.name for change in outcome.changes}
+    assert names == {"tb-alpha", "tb-pure", "tb-likes-anyio"}  # the first comes, the others go
+    assert "the running Jupyter server needs" in server_user.shown["plan"].text
 
 
 def test_what_the_server_consists_of_stays(server_user: User) -> None:
