@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,19 @@ def test_an_explicit_list_goes_out_and_comes_in_again(
     assert refused.value.message == "an explicit list can only hold conda's packages, and tb-pure came from PyPI"
 
 
+@pytest.mark.executable("micromamba")
+def test_micromamba_makes_the_same_of_an_explicit_list(
+    conda_user: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conda_user.type("install tb-beta")
+    conda_user.type("export explicit.txt")
+    monkeypatch.setenv("MAMBA_ROOT_PREFIX", str(tmp_path / "root"))
+    prefix = tmp_path / "theirs"
+    command = ["micromamba", "create", "--yes", "--quiet", f"--prefix={prefix}", f"--file={tmp_path / 'explicit.txt'}"]
+    subprocess.run(command, check=True, timeout=300)
+    assert installed(User(conda_user.service, from_prefix(prefix), tmp_path)) == installed(conda_user)
+
+
 def test_sync_installs_changes_and_removes_in_one_plan(conda_user: User, tmp_path: Path) -> None:
     conda_user.type("install tb-alpha==1.0 tb-cli tb-pure tb-tool")
     before = conda_user.tree()
@@ -183,6 +197,9 @@ def test_a_virtual_environment_goes_out_and_comes_in_again(
     fresh.type("install tb-native")
     fresh.type("sync all.txt")
     assert installed(fresh) == installed(venv_user)
+    theirs = make_venv(tmp_path / "theirs")
+    uv_install(theirs, "-r", tmp_path / "all.txt", index_url=index_server.index_url, cache=tmp_path / "cache")
+    assert installed(User(venv_user.service, from_interpreter(theirs), tmp_path)) == installed(venv_user)
     assert entries(exported(venv_user, "--format yml")) == [
         f"python={venv_user.environment.python.minor if venv_user.environment.python else ''}",
         "pip",
