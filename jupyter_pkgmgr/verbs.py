@@ -252,8 +252,9 @@ class Runner:
         else:
             write_file(command.file, made.text, overwrite=command.overwrite)
             self._show("result", render_export(made, command.file))
-        self._tell_unfinished()
-        return _report(export=made, file=command.file)
+        notice = self._service.unfinished(self._environment)
+        self._warn(notice)
+        return _report(export=made, file=command.file, notes=_messages(notice))
 
     def _doctor(self, command: Command) -> Report:
         problems = self._service.doctor(self._environment, files=command.files, cancel=self._cancel)
