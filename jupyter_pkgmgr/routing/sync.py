@@ -2,7 +2,7 @@
 
 First it is worked out what comes, beside everything that is there; so it is known what the named packages will need.
 Then both are planned together, as any other request. Where that first plan can't be made, because what is to go stands
-in its way, all is tried at once.
+in its way, all is planned at once, and what comes back after all stays.
 """
 
 from __future__ import annotations
@@ -82,9 +82,8 @@ def plan_sync(context: Context, make: Callable[[Context], Plan]) -> Plan:
     kept = _kept(context, named, staying, coming)
     going = [package for package in context.inventory.packages if _may_go(context, package) and package.key not in kept]
     if going or coming is None:
-        removals = tuple(_removal(package) for package in going)
-        settled = _settled(context.inventory, kept, coming)
-        plan = make(replace(installing, settled=settled, request=replace(installing.request, removals=removals)))
+        beside = replace(installing, settled=_settled(context.inventory, kept, coming))
+        plan, going = _with_removals(beside, going, make)
     else:
         plan = coming
     told = _told(context, staying, kept={package.key for package in _closure(context.inventory, named)}, plan=plan)
@@ -98,6 +97,20 @@ def _coming(context: Context, make: Callable[[Context], Plan]) -> Plan | None:
     except ConflictError:
         return None
     return None if any(blocker.reference in _IN_THE_WAY for blocker in plan.blockers) else plan
+
+
+def _with_removals(
+    context: Context, going: list[Package], make: Callable[[Context], Plan]
+) -> tuple[Plan, list[Package]]:
+    """The plan with what goes; what something that comes turns out to need doesn't go at all."""
+    while True:
+        removals = tuple(_removal(package) for package in going)
+        plan = make(replace(context, request=replace(context.request, removals=removals)))
+        back = {blocker.packages[0] for blocker in plan.blockers if blocker.reference == "needs-removed"}
+        needed = context.inventory.closure(package for package in going if package.name in back)
+        if not needed:
+            return plan, going
+        going = [package for package in going if package.key not in needed]
 
 
 # --- what was named ------------------------------------------------------------------------------------------------

@@ -227,6 +227,20 @@ def test_sync_of_a_virtual_environment(venv_user: User, tmp_path: Path) -> None:
     assert venv_user.tree() == before
 
 
+def test_what_goes_may_stand_in_the_way_of_what_comes(venv_user: User, tmp_path: Path) -> None:
+    """tb-left needs tb-pure 1.0, tb-right 2.0: tb-pure can't move before tb-left is known to go."""
+    venv_user.type("install tb-left tb-cli")
+    (tmp_path / "requirements.txt").write_text("tb-right\n", encoding="utf-8")
+    report = venv_user.type("sync requirements.txt")
+    assert report.outcome is not None
+    assert actions(report.outcome.plan) == {
+        "tb-left": Action.REMOVE,
+        "tb-cli": Action.REMOVE,
+        "tb-right": Action.INSTALL,
+        "tb-pure": Action.UPGRADE,
+    }
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
