@@ -1,6 +1,7 @@
 // @vitest-environment node
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
+import { explain } from '../../src/panel/explain';
 import { Packages } from '../../src/panel/model/packages';
 import { RestPackageService } from '../../src/panel/service';
 import { english } from '../../src/panel/translation';
@@ -19,7 +20,8 @@ beforeEach(() => {
     service: new RestPackageService(server.transport),
     trans: english,
     say: () => undefined,
-    noteLost: () => false
+    noteLost: () => false,
+    explain: error => explain(error, english, false)
   });
 });
 
