@@ -6,6 +6,7 @@ jupyter_pkgmgr beside them, and a venv that has a kernel and nothing of ours, wh
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -33,7 +34,7 @@ from jupyter_pkgmgr.service import PackageService
 from testbed.channel import SUBDIR, Channel
 from testbed.environments import conda_environment, kernelspec, make_venv
 from testbed.python_package import NotRelocatableError, python_channel
-from testbed.wheels import closure, conda_package, repack
+from testbed.wheels import closure, conda_package, repack, wheel_requires
 
 from .server import as_root
 
@@ -60,8 +61,10 @@ CHANNEL_CONTENT = (
 """What the notebooks take from the local channel; one requirement alone decides about a version."""
 SERVER_CONTENT = ("ipykernel", "jupyterlab>=4.4,<5", "pip>=25.1")
 """What is in the conda environment beside Python and the requirements of jupyter_pkgmgr."""
+LAB_SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
+"""What JupyterLab would ask at the first start, over the outputs."""
 REACHABLE_TIMEOUT = 5.0
-RECIPE = "3"
+RECIPE = "4"
 """Counted up when the local channel gets other content."""
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -167,9 +170,10 @@ class Demo:
                 except NotRelocatableError as error:
                     msg = f"{error}; try another Python ≥ 3.11, for example: make PYTHON=$(uv python find 3.12) demo"
                     raise DemoError(msg) from error
-                conda_names = _conda_names(wheels)
+                conda_names, extras = _conda_names(wheels), wanted_extras(wheels)
                 for wheel in wheels:
-                    channel.add(conda_package(wheel, python=MINOR, names=conda_names))
+                    asked = sorted(extras.get(_project(wheel), ()))
+                    channel.add(conda_package(wheel, python=MINOR, names=conda_names, extras=asked))
                 channel.index()
                 ready.touch()
         return Channel(folder)
@@ -202,6 +206,9 @@ class Demo:
             self.root / "config" / "jupyter_server_config.d",
             dirs_exist_ok=True,
         )
+        overrides = self.root / "config" / "labconfig" / "default_setting_overrides.json"
+        overrides.parent.mkdir(exist_ok=True)
+        overrides.write_text(json.dumps(LAB_SETTINGS), encoding="utf-8")
         built = Path(jupyter_pkgmgr.__file__).parent / "labextension"
         link = data / "labextensions" / "jupyter-pkgmgr"
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -230,8 +237,23 @@ def match_spec(requirement: str) -> str:
 
 def _conda_names(wheels: Sequence[Path]) -> dict[str, str]:
     """What conda calls the projects of these wheels, where that differs."""
-    projects = {canonicalize_name(parse_wheel_filename(wheel.name)[0]) for wheel in wheels}
+    projects = {_project(wheel) for wheel in wheels}
     return {project: name for project in projects if (name := conda_name(project)) is not None}
+
+
+def _project(wheel: Path) -> str:
+    return canonicalize_name(parse_wheel_filename(wheel.name)[0])
+
+
+def wanted_extras(wheels: Sequence[Path]) -> dict[str, set[str]]:
+    """Which extras of which projects these wheels need: nbconvert those of ``bleach[css]``, for example."""
+    wanted: dict[str, set[str]] = {}
+    for wheel in wheels:
+        for text in wheel_requires(wheel):
+            need = Requirement(text)
+            if need.extras and (need.marker is None or need.marker.evaluate({"extra": ""})):
+                wanted.setdefault(canonicalize_name(need.name), set()).update(need.extras)
+    return wanted
 
 
 def _pip_download(folder: Path, *arguments: str) -> None:

@@ -29,7 +29,16 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from .channel import PLACEHOLDER, File, Link, PackageSource
 
-__all__ = ["WheelSource", "closure", "conda_package", "make_sdist", "make_wheel", "repack", "write_wheel"]
+__all__ = [
+    "WheelSource",
+    "closure",
+    "conda_package",
+    "make_sdist",
+    "make_wheel",
+    "repack",
+    "wheel_requires",
+    "write_wheel",
+]
 
 EPOCH = (2025, 1, 1, 0, 0, 0)
 Content = str | bytes
@@ -249,6 +258,7 @@ def conda_package(
     python: str,
     names: Mapping[str, str] | None = None,
     skip: Sequence[str] = (),
+    extras: Sequence[str] = (),
     build_number: int = 0,
 ) -> PackageSource:
     """Turn a wheel into a conda package, as conda-forge's recipes do it.
@@ -263,6 +273,8 @@ def conda_package(
         Conda names of PyPI projects where they differ.
     skip
         Normalized names of requirements to leave out.
+    extras
+        Extras whose requirements the package has, too, as conda knows no extras.
     build_number
         The build number.
     """
@@ -273,6 +285,9 @@ def conda_package(
     project = canonicalize_name(metadata["name"])
     mapped = dict(names or {})
     nodot = python.replace(".", "")
+    left_out = {canonicalize_name(name) for name in skip}
+    wanted = [Requirement(text) for text in metadata.get("requires_dist", [])]
+    requires = [requirement for requirement in wanted if canonicalize_name(requirement.name) not in left_out]
     return PackageSource(
         name=mapped.get(project, project),
         version=str(version),
@@ -280,7 +295,7 @@ def conda_package(
         build=f"pyh_{build_number}" if pure else f"py{nodot}_{build_number}",
         depends=(
             _python_depends(metadata, python, pure=pure),
-            *_depends(metadata.get("requires_dist", []), python, mapped, {canonicalize_name(name) for name in skip}),
+            *_depends(requires, python, mapped, extras),
         ),
         files=unpacked.files,
         noarch="python" if pure else None,
@@ -296,18 +311,26 @@ def _python_depends(metadata: RawMetadata, python: str, *, pure: bool) -> str:
     return f"python {python}.*"
 
 
-def _depends(requires: Sequence[str], python: str, names: Mapping[str, str], skip: set[str]) -> list[str]:
-    environment = cast("dict[str, str]", default_environment()) | {"python_version": python, "extra": ""}
+def wheel_requires(wheel: Path) -> list[str]:
+    """What a wheel's metadata requires."""
+    with zipfile.ZipFile(wheel) as archive:
+        path = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return parse_email(archive.read(path))[0].get("requires_dist", [])
+
+
+def _depends(
+    requires: Sequence[Requirement], python: str, names: Mapping[str, str], extras: Sequence[str]
+) -> list[str]:
+    environment = cast("dict[str, str]", default_environment()) | {"python_version": python}
     if not environment["python_full_version"].startswith(f"{python}."):
         environment["python_full_version"] = f"{python}.0"
-    found = []
-    for text in requires:
-        requirement = Requirement(text)
-        project = canonicalize_name(requirement.name)
-        if project in skip or (requirement.marker and not requirement.marker.evaluate(dict(environment))):
+    found = set()
+    for requirement in requires:
+        marker = requirement.marker
+        if marker and not any(marker.evaluate(environment | {"extra": extra}) for extra in ("", *extras)):
             continue
-        versions = _conda_versions(requirement.specifier)
-        found.append(f"{names.get(project, project)} {versions}".strip())
+        project = canonicalize_name(requirement.name)
+        found.add(f"{names.get(project, project)} {_conda_versions(requirement.specifier)}".strip())
     return sorted(found)
 
 

@@ -15,6 +15,7 @@ from demo.server import ServerError, serve
 from demo.show import EXPECTED, run
 from testbed.channel import Channel
 from testbed.index import Server, serve_files
+from testbed.wheels import make_wheel
 
 ATTACHED = """\
 import importlib.metadata as metadata
@@ -118,6 +119,12 @@ def test_an_index_without_the_packages_is_explained(
 @pytest.mark.parametrize(("requirement", "spec"), [("ruamel-yaml<2,>=1", "ruamel.yaml <2,>=1"), ("six", "six")])
 def test_requirements_as_conda_says_them(requirement: str, spec: str) -> None:
     assert prepare.match_spec(requirement) == spec
+
+
+def test_extras_that_one_wheel_asks_of_another(tmp_path: Path) -> None:
+    one = make_wheel(tmp_path, "tb-one", requires=["TB_two[css,html]", "tb-three[x]; extra=='never'", "tb-four"])
+    other = make_wheel(tmp_path, "tb-other", requires=["tb-two[more]>=1"])
+    assert prepare.wanted_extras([one, other]) == {"tb-two": {"css", "html", "more"}}
 
 
 @pytest.mark.parametrize(("name", "kernel"), NOTEBOOKS.items())

@@ -8,7 +8,7 @@ import pytest
 
 from testbed.channel import File
 from testbed.environments import make_venv, uv_install
-from testbed.wheels import WheelSource, closure, conda_package, make_wheel, repack, write_wheel
+from testbed.wheels import WheelSource, closure, conda_package, make_wheel, repack, wheel_requires, write_wheel
 
 
 def test_wheels_are_deterministic_and_install(tmp_path: Path) -> None:
@@ -59,6 +59,13 @@ def test_requirements_become_matchspecs(tmp_path: Path, requirement: str, spec: 
     wheel = make_wheel(tmp_path, "tb-one", requires=[requirement])
     package = conda_package(wheel, python="3.11", names={"renamed": "other"}, skip=("skipped",))
     assert package.depends == (("python", spec) if spec else ("python",))
+
+
+def test_extras_that_are_asked_for_become_requirements(tmp_path: Path) -> None:
+    needs = ["tb-a", "tb-b>=1; extra=='more'", "tb-c; extra=='other'"]
+    wheel = make_wheel(tmp_path, "tb-one", requires=needs)
+    assert wheel_requires(wheel) == needs
+    assert conda_package(wheel, python="3.11", extras=("more",)).depends == ("python", "tb-a", "tb-b >=1")
 
 
 def test_a_pure_wheel_is_noarch_and_a_binary_one_is_tied_to_python(tmp_path: Path) -> None:
