@@ -75,7 +75,7 @@ def render_undo(undo: UndoPlan, *, blockers: bool = True) -> Rendered:
     taken = [f"{_when(entry.started)}  {entry.id}  {entry.command}" for entry in undo.entries]
     said, said_html = notices(plan, blockers=blockers)
     lines = [head, *(f"  {line}" for line in taken), *change_rows(plan.changes), *said]
-    shown = plan_part(plan, blockers=blockers) | {"undoes": [entry.id for entry in undo.entries]}
+    shown = plan_part(plan, blockers=blockers) | {"undoes": [entry.id for entry in undo.entries], "taken_back": taken}
     parts = [f"<b>{esc(head)}</b>", *(f"<div>{esc(line)}</div>" for line in taken), changes_table(plan.changes)]
     return Rendered(
         text="\n".join(clean(line) for line in lines),

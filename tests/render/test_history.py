@@ -158,6 +158,11 @@ def test_an_undo_names_what_it_takes_back_and_what_that_changes() -> None:
         "warning: careful",
     ]
     rendered = render_undo(undo)
+    assert rendered.part is not None
+    assert rendered.part["plan"]["taken_back"] == [
+        "2026-03-14 07:09  t2  %pkg command 2",
+        "2026-03-14 06:09  t1  %pkg command 1",
+    ]
     assert rendered.text.endswith("blocked: frozen\n  hint: --override-frozen")
     for text in ("t2", "2 → 1", "rich", "careful", "--override-frozen"):
         assert text in rendered.html

@@ -44,6 +44,20 @@ describe('a plan', () => {
     expect(screen.getByText('7 to install')).toBeTruthy();
   });
 
+  it('says of an undo what is taken back, and has no column for reasons that nobody gave', () => {
+    show({
+      part: 'plan',
+      plan: {
+        environment: 'env',
+        taken_back: ['2026-03-14 07:09  t1  %pkg install a'],
+        steps: [{ engine: 'snapshot', changes: [change('a')] }]
+      }
+    });
+    expect(screen.getByText('Undo in env')).toBeTruthy();
+    expect(screen.getByText(/%pkg install a/)).toBeTruthy();
+    expect(screen.queryByText('Why')).toBeNull();
+  });
+
   it('says what blocks it and what to do', () => {
     expect(show(plan([])).textContent).toContain('Blocked: nonote: whohint: go');
   });

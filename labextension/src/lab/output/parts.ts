@@ -40,6 +40,8 @@ interface IPartBase {
 export interface IPlanPart extends IPartBase {
   part: 'plan';
   environment: string;
+  /** Of an undo: what is taken back, a line each. */
+  takenBack: string[];
   steps: IShownStep[];
   warnings: IShownNotice[];
   blockers: IShownNotice[];
@@ -148,6 +150,7 @@ function readPlan(plan: Json): Omit<IPlanPart, keyof IPartBase | 'part'> {
   const environment = plan.environment;
   return {
     environment: typeof environment === 'string' ? environment : text(object(environment).name),
+    takenBack: list(plan.taken_back).map(text),
     steps: list(plan.steps).map(readStep),
     warnings: list(plan.warnings).map(readNotice),
     blockers: list(plan.blockers).map(readNotice),

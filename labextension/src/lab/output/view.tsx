@@ -80,9 +80,18 @@ function Plan({ part, trans }: Omit<IProps<IPlanPart>, 'actions'>) {
   return (
     <section className="jpkg-Output-plan" aria-label={trans.__('Plan')}>
       <header>
-        <b>{trans.__('Plan for %1', part.environment)}</b>
+        <b>
+          {part.takenBack.length > 0
+            ? trans.__('Undo in %1', part.environment)
+            : trans.__('Plan for %1', part.environment)}
+        </b>
         <Counts part={part} trans={trans} />
       </header>
+      {part.takenBack.map(line => (
+        <div key={line} className="jpkg-Output-taken">
+          {line}
+        </div>
+      ))}
       {asLists(part.steps).map((step, index) => (
         <Step key={index} step={step} trans={trans} />
       ))}
@@ -138,6 +147,7 @@ function Step({ step, trans }: { step: IShownStep; trans: ITranslation }) {
 }
 
 function Changes({ changes, trans }: { changes: IShownChange[]; trans: ITranslation }) {
+  const hasReasons = changes.some(change => change.reason);
   return (
     <table>
       <thead>
@@ -145,7 +155,7 @@ function Changes({ changes, trans }: { changes: IShownChange[]; trans: ITranslat
           <th scope="col">{trans.__('Package')}</th>
           <th scope="col">{trans.__('Version')}</th>
           <th scope="col">{trans.__('From')}</th>
-          <th scope="col">{trans.__('Why')}</th>
+          {hasReasons && <th scope="col">{trans.__('Why')}</th>}
         </tr>
       </thead>
       <tbody>
@@ -157,7 +167,7 @@ function Changes({ changes, trans }: { changes: IShownChange[]; trans: ITranslat
             </td>
             <td title={versions(change)}>{versions(change)}</td>
             <td title={change.source}>{change.source}</td>
-            <td className="jpkg-Output-muted">{change.reason}</td>
+            {hasReasons && <td className="jpkg-Output-muted">{change.reason}</td>}
           </tr>
         ))}
       </tbody>
