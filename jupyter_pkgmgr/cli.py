@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import sys
 import threading
@@ -104,6 +105,12 @@ def _where(words: list[str]) -> tuple[dict[str, str], list[str]]:
                 raise UsageError(f"{option} needs a value")
             value = rest.pop(0)
         found[option] = value
+    for position, word in enumerate(rest):
+        option, equals, _ = word.partition("=")
+        if option in _WHERE:
+            end = position + (1 if equals else 2)
+            first = [*rest[position:end], *rest[:position], *rest[end:]]
+            raise UsageError(f"{option} is said before the verb", hint=f"{PROGRAM} {shlex.join(first)}")
     if len(found) > 1:
         raise UsageError(f"{' and '.join(found)} name two places; one is enough")
     return found, [*others, *rest]

@@ -71,6 +71,20 @@ def test_options_before_the_verb(cli: Cli, venv_python: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["list", "--kernel", "playground", "rich"], "jupyter pkg --kernel playground list rich"),
+        (["install", "rich<14", "--prefix=a b"], "jupyter pkg '--prefix=a b' install 'rich<14'"),
+    ],
+)
+def test_an_environment_after_the_verb(words: list[str], hint: str, cli: Cli) -> None:
+    done = cli(*words)
+    assert done.returncode == 2
+    assert "is said before the verb\n" in done.stderr
+    assert f"hint: {hint}\n" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("words", "code", "reference"),
     [
         (["instal", "six"], 2, "unknown-verb"),
@@ -254,3 +268,4 @@ def test_help_is_worded_for_a_terminal(cli: Cli) -> None:
     text = cli("help").stdout
     assert "%" not in text
     assert "jupyter pkg help install" in text
+    assert "jupyter pkg --kernel NAME VERB" in text

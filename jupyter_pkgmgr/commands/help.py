@@ -74,6 +74,10 @@ def _overview(program: str) -> str:
     lines += [f"  {verb:{width}}  {text}" for verb, text in VERBS.items()]
     cells = "; a cell that begins with %%pkg takes a spec or a command a line" if notebook else ""
     lines += ["", f"  {program} help install    shows the options{cells}"]
+    if not notebook:
+        lines += [
+            f"  {program} --kernel NAME VERB …    in that kernel's environment; also --prefix PATH, --python PATH"
+        ]
     return "\n".join(lines)
 
 

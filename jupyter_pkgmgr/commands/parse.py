@@ -24,7 +24,7 @@ from .words import as_verb, join_constraints, split_line, unwrap
 __all__ = ["ALIASES", "VERBS", "Command", "build_parser", "parse_arguments", "parse_cell", "parse_line", "refuse_files"]
 
 VERBS = {
-    "install": "put packages into this kernel's environment",
+    "install": "put packages in",
     "remove": "take packages out",
     "update": "bring packages, or all of them, to their newest version",
     "sync": "make the environment what a file says: install and change what it names, remove the rest",
