@@ -89,7 +89,9 @@ def _shown(outcome: Outcome) -> str:
     """What a cell shows, in the last state of each display."""
     error = outcome.error
     told = "\n".join(error["traceback"]) if error.get("ename") == "PkgError" else ""
-    raised = [told or f"{error['ename']}: {error['evalue']}"] if error else []
+    if told:  # a plan that is blocked comes before the error that says so
+        return "\n".join([outcome.stdout, *outcome.texts, told])
+    raised = [f"{error['ename']}: {error['evalue']}"] if error else []
     return "\n".join([outcome.stdout, *raised, *outcome.texts])
 
 
