@@ -61,6 +61,7 @@ def run_all(demo: Demo) -> int:
     print("─" * 100)
     verdict = f"{', '.join(failed)} did not go as expected" if failed else "all cells went as expected"
     print(f"{verdict} ({time.monotonic() - started:.1f} s)")
+    print("make lab opens them in JupyterLab")
     return 1 if failed else 0
 
 
