@@ -210,11 +210,12 @@ class Demo:
         overrides.parent.mkdir(exist_ok=True)
         overrides.write_text(json.dumps(LAB_SETTINGS), encoding="utf-8")
         built = Path(jupyter_pkgmgr.__file__).parent / "labextension"
-        link = data / "labextensions" / "jupyter-pkgmgr"
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)
-        if built.is_dir():
-            link.symlink_to(built, target_is_directory=True)
+        shown = data / "labextensions" / "jupyter-pkgmgr"
+        if shown.is_symlink():
+            shown.unlink()
+        shutil.rmtree(shown, ignore_errors=True)
+        if built.is_dir():  # no link to it: hatchling follows links, and packs no folder twice
+            shutil.copytree(built, shown)
 
     def _write_notebooks(self) -> None:
         for name in (*NOTEBOOKS, *FILES):
