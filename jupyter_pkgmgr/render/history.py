@@ -74,9 +74,10 @@ def render_undo(undo: UndoPlan, *, blockers: bool = True) -> Rendered:
     head = f"Undo in {describe_environment(plan.environment)}"
     taken = [f"{_when(entry.started)}  {entry.id}  {entry.command}" for entry in undo.entries]
     said, said_html = notices(plan, blockers=blockers)
-    lines = [head, *(f"  {line}" for line in taken), *change_rows(plan.changes), *said]
+    engine = plan.steps[0].plan.engine if plan.steps else ""
+    lines = [head, *(f"  {line}" for line in taken), *change_rows(plan.changes, engine), *said]
     shown = plan_part(plan, blockers=blockers) | {"undoes": [entry.id for entry in undo.entries], "taken_back": taken}
-    parts = [f"<b>{esc(head)}</b>", *(f"<div>{esc(line)}</div>" for line in taken), changes_table(plan.changes)]
+    parts = [f"<b>{esc(head)}</b>", *(f"<div>{esc(line)}</div>" for line in taken), changes_table(plan.changes, engine)]
     return Rendered(
         text="\n".join(clean(line) for line in lines),
         html=block("".join([*parts, *said_html])),

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_pkgmgr.model import Change, Notice, Package, Step, to_json
+from jupyter_pkgmgr.model import Change, Notice, OriginKind, Package, Step, to_json
 
 from .rendered import clean
 
-__all__ = ["change_part", "notice_part", "package_part", "step_part"]
+__all__ = ["change_part", "change_source", "notice_part", "package_part", "step_part"]
+
+_FROM_SNAPSHOT = "snapshot"
+"""The engine of an undo's steps."""
 
 
 def package_part(package: Package) -> dict[str, Any]:
@@ -28,12 +31,25 @@ def package_part(package: Package) -> dict[str, Any]:
     }
 
 
-def change_part(change: Change, *, package: Callable[[Package], dict[str, Any]] = package_part) -> dict[str, Any]:
-    """One change; ``package`` makes what is before and after."""
+def change_source(change: Change, engine: str = "") -> str:
+    """Where what comes is from, in a word or two. An index that nobody could tell from others isn't called PyPI."""
+    after = change.after
+    if after and engine == _FROM_SNAPSHOT:
+        return "kept files"
+    if after and after.origin.kind is OriginKind.INDEX and not after.origin.location:
+        return "an index"
+    return change.package.source
+
+
+def change_part(
+    change: Change, *, engine: str = "", package: Callable[[Package], dict[str, Any]] = package_part
+) -> dict[str, Any]:
+    """One change by an engine; ``package`` makes what is before and after."""
+    after = package(change.after) | {"source": clean(change_source(change, engine))} if change.after else None
     return {
         "action": change.action.value,
         "before": package(change.before) if change.before else None,
-        "after": package(change.after) if change.after else None,
+        "after": after,
         "requested": change.requested,
         "reason": clean(change.reason),
     }
@@ -46,7 +62,7 @@ def step_part(step: Step, *, package: Callable[[Package], dict[str, Any]] = pack
         "engine_version": step.plan.engine_version,
         "ecosystem": step.plan.ecosystem.value,
         "reason": clean(step.reason),
-        "changes": [change_part(change, package=package) for change in step.plan.changes],
+        "changes": [change_part(change, engine=step.plan.engine, package=package) for change in step.plan.changes],
     }
 
 

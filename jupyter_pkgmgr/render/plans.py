@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jupyter_pkgmgr.model import Action, Change, Environment, Notice, OriginKind, Outcome, Package, Plan, Step
+from jupyter_pkgmgr.model import Action, Change, Environment, Notice, Outcome, Package, Plan, Step
 
-from .parts import change_part, notice_part, package_part, step_part
+from .parts import change_part, change_source, notice_part, package_part, step_part
 from .rendered import Rendered, block, clean, columns, esc, muted, plain, table
 
 __all__ = [
@@ -128,20 +128,13 @@ def _versions(change: Change) -> str:
     return after or before
 
 
-def _source(change: Change) -> str:
-    """Where what comes is from. An index that nobody could tell from others isn't called PyPI."""
-    after = change.after
-    if after and after.origin.kind is OriginKind.INDEX and not after.origin.location:
-        return "an index"
-    return change.package.source
-
-
-def change_rows(changes: Sequence[Change]) -> list[str]:
-    """A line for each change: sign, name, from → to, where from, why."""
+def change_rows(changes: Sequence[Change], engine: str = "") -> list[str]:
+    """A line for each change by an engine: sign, name, from → to, where from, why."""
     rows = []
     for change in changes:
         package = change.package
-        rows.append([_SIGNS[change.action], package.name, _versions(change), _source(change), change.reason])
+        source = change_source(change, engine)
+        rows.append([_SIGNS[change.action], package.name, _versions(change), source, change.reason])
     return columns(rows, indent="    ")
 
 
@@ -153,7 +146,7 @@ def summarize(changes: Sequence[Change], *, limit: int | None = None) -> str:
     return ", ".join([*named, *more])
 
 
-def changes_table(changes: Sequence[Change]) -> str:
+def changes_table(changes: Sequence[Change], engine: str = "") -> str:
     """The same as markup."""
     rows = []
     for change in changes:
@@ -161,7 +154,7 @@ def changes_table(changes: Sequence[Change]) -> str:
         sign = f'<span style="color:{color};font-weight:bold" title="{change.action}">{_SIGNS[change.action]}</span>'
         name = f"<b>{esc(change.package.name)}</b>" if change.requested else esc(change.package.name)
         reason = muted(esc(change.reason))
-        rows.append([f"{sign} {name}", esc(_versions(change)), esc(_source(change)), reason])
+        rows.append([f"{sign} {name}", esc(_versions(change)), esc(change_source(change, engine)), reason])
     return table(["Package", "Version", "From", "Why"], rows)
 
 

@@ -153,7 +153,7 @@ def test_an_undo_names_what_it_takes_back_and_what_that_changes() -> None:
         "Undo in demo (venv)",
         "  2026-03-14 07:09  t2  %pkg command 2",
         "  2026-03-14 06:09  t1  %pkg command 1",
-        "    ↓  six   2 → 1  PyPI",
+        "    ↓  six   2 → 1  kept files",
         "    -  rich  1.0    PyPI",
         "warning: careful",
     ]

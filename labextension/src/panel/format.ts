@@ -94,7 +94,7 @@ export function packageSource(
   trans: ITranslation
 ): string {
   if (after?.origin.kind === 'index' && !after.origin.location) {
-    return trans.__('an index'); // of several, and nobody could tell which
+    return after.source; // of several, and nobody could tell which; or what an undo brings back
   }
   const one = after ?? before;
   return one === null ? '' : originLabel({ ...one, source: shortLocation(one.origin) }, trans);
