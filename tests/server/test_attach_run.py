@@ -99,9 +99,10 @@ async def test_an_installation_is_a_job_that_other_kernels_hear_of(
     work = tmp_path / "work"  # where the kernel works, and the server doesn't
     work.mkdir()
     written = await first.run(f"%cd -q {work}\n%pkg export requirements.txt")
-    assert written.texts[-1].startswith("wrote requirements.txt: 2 packages")
+    assert written.texts[-1].startswith("wrote requirements.txt: 3 packages")
     assert re.findall(r"^[\w-]+(?===)", (work / "requirements.txt").read_text(), re.MULTILINE) == [
         "ipykernel",
+        "six",
         "tb-pure",
     ]
     (work / "requirements.txt").write_text("tb-alpha\n")

@@ -155,6 +155,8 @@ export interface IPackage {
   ecosystem: Ecosystem;
   build: string;
   origin: IOrigin;
+  /** The origin as one reads it; after a change where it comes from. */
+  source: string;
   size?: number | null;
 }
 

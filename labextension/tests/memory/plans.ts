@@ -10,8 +10,9 @@ export function one(
   version: string,
   ecosystem: 'conda' | 'pypi' = 'conda'
 ): IPackage {
-  const origin = ecosystem === 'conda' ? conda() : pypi;
-  return { name, version, ecosystem, build: ecosystem === 'conda' ? 'py312_0' : '', origin };
+  return ecosystem === 'conda'
+    ? { name, version, ecosystem, build: 'py312_0', origin: conda(), source: 'conda-forge' }
+    : { name, version, ecosystem, build: '', origin: pypi, source: 'PyPI' };
 }
 
 export function change(
