@@ -17,7 +17,18 @@ from jupyter_pkgmgr.engines.conda_output import Answer, parse_answer
 from jupyter_pkgmgr.engines.mamba import MambaEngine
 from jupyter_pkgmgr.engines.micromamba import MicromambaEngine
 from jupyter_pkgmgr.engines.protocol import EngineRequest
-from jupyter_pkgmgr.model import Ecosystem, Environment, EnvironmentKind, Options, Package, Policy, Verb
+from jupyter_pkgmgr.model import (
+    Cancellation,
+    Ecosystem,
+    EnginePlan,
+    Environment,
+    EnvironmentKind,
+    Options,
+    Package,
+    Policy,
+    Verb,
+    ignore_events,
+)
 
 FOLDER = Path(__file__).parents[1] / "transcripts"
 CONDAS = ("conda-24.1.2", "conda-25.11.1", "conda-26.7")
@@ -194,3 +205,12 @@ def _before(release: str, cases: tuple[str, ...]) -> set[str]:
         if answer is not None and answer.actions is not None:
             found |= {record_stem(record) for record in answer.actions.unlink}
     return found
+
+
+def plan(replay: Replay, verb: Verb, *specs: str, events: Any = ignore_events, **more: Any) -> EnginePlan:
+    request = replay.request(verb, *specs, **more)
+    return replay.engine.plan(replay.environment(), request, events=events, cancel=Cancellation())
+
+
+def apply(replay: Replay, made: EnginePlan, events: Any = ignore_events) -> None:
+    replay.engine.apply(replay.environment(), made, events=events, cancel=Cancellation())
