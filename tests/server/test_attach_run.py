@@ -105,7 +105,7 @@ async def test_an_installation_is_a_job_that_other_kernels_hear_of(
         "six",
         "tb-pure",
     ]
-    (work / "requirements.txt").write_text("tb-alpha\n")
+    (work / "requirements.txt").write_text("six\ntb-alpha\n")
     synced = await first.run("%pkg sync requirements.txt")
     assert "not named, and not removed: ipykernel (the kernel runs on it)" in synced.texts[0]
     assert "Installed tb-alpha 2.1; removed tb-pure 2.0" in "\n".join(synced.texts)
