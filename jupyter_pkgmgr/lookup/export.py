@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from jupyter_pkgmgr.inventory import Inventory, PackageState, seeds
 from jupyter_pkgmgr.model import Ecosystem, Package
 
-__all__ = ["Contents", "Extent", "Listed", "contents"]
+__all__ = ["Contents", "Extent", "Listed", "contents", "few"]
 
 _NOT_OF_HERE = frozenset({PackageState.USER_SITE, PackageState.OUTSIDE})
 _UNSEEN = frozenset({PackageState.SHADOWED, PackageState.DUPLICATE})
@@ -84,13 +84,14 @@ def _counts(inventory: Inventory, package: Package) -> bool:
 def _left_out(inventory: Inventory) -> Iterator[str]:
     elsewhere = [item for item in inventory.packages if inventory.states(item) & _NOT_OF_HERE]
     if elsewhere:
-        yield f"left out, as they lie outside the environment: {_few(elsewhere)}"
+        yield f"left out, as they lie outside the environment: {few(elsewhere)}"
     for package in inventory.packages:
         if PackageState.CLOBBERED in inventory.states(package):
             yield f"left out: conda's {package.name} {package.version}, which a package of PyPI has overwritten"
 
 
-def _few(packages: Sequence[Package]) -> str:
+def few(packages: Sequence[Package]) -> str:
+    """Some names, and how many more."""
     more = f" and {len(packages) - _NAMED} more" if len(packages) > _NAMED else ""
     return ", ".join(item.name for item in packages[:_NAMED]) + more
 
@@ -142,4 +143,4 @@ def _is_wanted(package: Package) -> bool:
 
 def _why(inventory: Inventory, package: Package) -> str:
     needing = [item for item in inventory.dependents(package) if item.ecosystem is not package.ecosystem]
-    return f"{_few(needing)} {'needs' if len(needing) == 1 else 'need'} it" if needing else "nothing needs it"
+    return f"{few(needing)} {'needs' if len(needing) == 1 else 'need'} it" if needing else "nothing needs it"

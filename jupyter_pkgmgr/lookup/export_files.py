@@ -23,7 +23,7 @@ from jupyter_pkgmgr.inventory import Inventory
 from jupyter_pkgmgr.model import strip_credentials
 from jupyter_pkgmgr.model.errors import UsageError
 
-from .export import Contents, Extent, contents
+from .export import Contents, Extent, contents, few
 from .export_lines import Line, Writer
 
 __all__ = ["Export", "ExportOptions", "FileFormat", "export"]
@@ -31,7 +31,6 @@ __all__ = ["Export", "ExportOptions", "FileFormat", "export"]
 _PLAIN = re.compile(r"[A-Za-z_](?:[\w.\-+=<>~!\[\],@/*:]*[\w.\]/*])?")
 """What YAML takes for a text without quotation marks, unless it is a word of its own."""
 _WORDS = frozenset({"y", "yes", "n", "no", "true", "false", "on", "off", "null"})
-_FEW = 3
 
 
 class FileFormat(StrEnum):
@@ -173,10 +172,9 @@ def _explicit(found: Contents, writer: Writer, options: ExportOptions) -> tuple[
             hint="%pkg export --all",
         )
     if found.pypi:
-        names = [item.package.name for item in found.pypi]
-        more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+        named = few([item.package for item in found.pypi])
         raise UsageError(
-            f"an explicit list can only hold conda's packages, and {', '.join(names[:_FEW])}{more} came from PyPI",
+            f"an explicit list can only hold conda's packages, and {named} came from PyPI",
             reference="explicit-mixed",
             hint="%pkg export --all names both, with their versions and builds",
         )

@@ -16,13 +16,14 @@ from .events import (
 from .locations import is_within
 from .outcome import Outcome
 from .package import Ecosystem, Origin, OriginKind, Package, short_location
-from .plan import Action, Change, EnginePlan, Notice, Options, Plan, Request, Step, Verb
+from .plan import FROM_SNAPSHOT, Action, Change, EnginePlan, Notice, Options, Plan, Request, Step, Verb
 from .policy import AdminPolicy, PackageRule, ServerEnvironment
 from .redact import redact, strip_credentials
 from .serialize import SCHEMA, to_json
 from .spec import Spec, SpecKind, parse_spec
 
 __all__ = [
+    "FROM_SNAPSHOT",
     "SCHEMA",
     "Action",
     "AdminPolicy",

@@ -12,6 +12,7 @@ from .package import Ecosystem, Package
 from .spec import Spec
 
 __all__ = [
+    "FROM_SNAPSHOT",
     "Action",
     "Change",
     "EnginePlan",
@@ -22,6 +23,9 @@ __all__ = [
     "Step",
     "Verb",
 ]
+
+FROM_SNAPSHOT = "snapshot"
+"""What stands where the plan of an undo names its engine: nothing is run."""
 
 
 class Verb(StrEnum):

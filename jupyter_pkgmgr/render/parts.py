@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_pkgmgr.model import Change, Notice, OriginKind, Package, Step, to_json
+from jupyter_pkgmgr.model import FROM_SNAPSHOT, Change, Notice, OriginKind, Package, Step, to_json
 
 from .rendered import clean
 
 __all__ = ["change_part", "change_source", "notice_part", "package_part", "step_part"]
-
-_FROM_SNAPSHOT = "snapshot"
-"""The engine of an undo's steps."""
 
 
 def package_part(package: Package) -> dict[str, Any]:
@@ -34,7 +31,7 @@ def package_part(package: Package) -> dict[str, Any]:
 def change_source(change: Change, engine: str = "") -> str:
     """Where what comes is from, in a word or two. An index that nobody could tell from others isn't called PyPI."""
     after = change.after
-    if after and engine == _FROM_SNAPSHOT:
+    if after and engine == FROM_SNAPSHOT:
         return "kept files"
     if after and after.origin.kind is OriginKind.INDEX and not after.origin.location:
         return "an index"

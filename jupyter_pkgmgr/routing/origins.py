@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urldefrag
 
 from packaging.utils import canonicalize_name
 
 from jupyter_pkgmgr.catalog import VersionList
+from jupyter_pkgmgr.catalog.http import without_credentials
 from jupyter_pkgmgr.model import Change, Ecosystem, Origin, OriginKind, Package, Step, redact
 
 from .context import Context
@@ -67,5 +68,4 @@ def _place(package: Package, answer: VersionList, places: Sequence[str]) -> str:
 
 def _bare(url: str) -> str:
     """The URL without credentials and fragment."""
-    parts = urlsplit(url)
-    return redact(urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="")))
+    return redact(without_credentials(urldefrag(url).url))

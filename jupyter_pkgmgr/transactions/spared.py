@@ -366,17 +366,12 @@ def is_finished(state: State, journal: Journal, manifest: Manifest) -> bool:
 
 
 def _is_done(state: State, change: Change, there: list[Installed]) -> bool:
-    of_that_name = [found for found in there if (found.ecosystem, found.name) == _key(change.package)]
+    of_that_name = [found for found in there if (found.ecosystem, found.name) == change.package.key]
     if change.after is None:
         return not of_that_name
     return (
         any(brings(change.after, found) and found.is_whole(state) for found in of_that_name) and len(of_that_name) == 1
     )
-
-
-def _key(package: Package) -> tuple[Ecosystem, str]:
-    name = package.name if package.ecosystem is Ecosystem.CONDA else canonicalize_name(package.name)
-    return package.ecosystem, name
 
 
 def _installed_again(state: State, journal: Journal, later: Manifest, since: int) -> Iterator[str]:

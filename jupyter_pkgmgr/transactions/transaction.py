@@ -23,7 +23,7 @@ import platformdirs
 
 from jupyter_pkgmgr import process
 from jupyter_pkgmgr.environments import read_conda_settings
-from jupyter_pkgmgr.model import Cancellation, Ecosystem, Environment, EventSink, Notice, Plan
+from jupyter_pkgmgr.model import FROM_SNAPSHOT, Cancellation, Ecosystem, Environment, EventSink, Notice, Plan
 from jupyter_pkgmgr.model.errors import CancelledError, PkgError
 
 from .commit import commit
@@ -42,8 +42,6 @@ __all__ = ["Transaction", "hold", "transaction"]
 AS_BEFORE = "everything is as it was before"
 RESERVE = 64 * 1024
 """Bytes that a rollback can count on where the disk is full: a handful of folders."""
-FROM_SNAPSHOT = "snapshot"
-"""What stands where the plan of an undo names its engine: nothing is run."""
 
 
 @contextlib.contextmanager

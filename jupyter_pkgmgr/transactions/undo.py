@@ -19,6 +19,7 @@ from packaging.version import InvalidVersion, Version
 
 from jupyter_pkgmgr.inventory import Inventory, fingerprint, read_inventory
 from jupyter_pkgmgr.model import (
+    FROM_SNAPSHOT,
     Action,
     Cancellation,
     Change,
@@ -46,7 +47,7 @@ from .locks import Owner
 from .snapshot import Kept, Snapshot, put_back, remove_file, remove_tree
 from .spared import TEMPORARY
 from .state import State, state_of
-from .transaction import FROM_SNAPSHOT, hold, transaction
+from .transaction import hold, transaction
 from .verify import verify
 
 __all__ = ["Restoration", "UndoPlan", "apply_undo", "plan_undo"]
